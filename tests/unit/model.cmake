@@ -1,0 +1,1 @@
+restream_unit_test(NAME model SOURCES model_test.cpp USES model)
