@@ -1,0 +1,37 @@
+// The other end of the fan-out benchmark: a process with many WebSocket subscribers that read and count, no more. In a
+// process of its own, so that its CPU time is not the server's.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+namespace bench {
+
+// Shared memory between the two processes.
+struct Tally {
+  std::atomic<std::uint64_t> subscribed{0};  // subscribers whose snapshot has come
+  std::atomic<std::uint64_t> bytes{0};       // read after that
+  std::atomic<bool> failed{false};
+};
+
+// Forks; call before any thread is started. The child connects once `port` is written to the pipe it waits on.
+class Clients {
+ public:
+  Clients(std::size_t count, std::string subscribe_message);
+  ~Clients();  // ends the child
+  Clients(const Clients&) = delete;
+  Clients& operator=(const Clients&) = delete;
+
+  void connect(std::uint16_t port);
+  [[nodiscard]] const Tally& tally() const { return *tally_; }
+
+ private:
+  Tally* tally_ = nullptr;
+  pid_t child_ = -1;
+  int pipe_ = -1;
+};
+
+}  // namespace bench

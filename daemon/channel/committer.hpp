@@ -1,0 +1,85 @@
+// Turns a poll's result into a commit: slice, diff against what was told, write. Runs on: store.
+//
+// Owns the fingerprints of the channels it has seen (the items stay in the store). One poll of a channel at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "diff/diff.hpp"
+#include "model/event.hpp"
+#include "model/position.hpp"
+#include "store/store.hpp"
+
+namespace restream {
+
+// What every channel of a fetcher shares; immutable once shared.
+struct CommitRules {
+  DiffRules diff;
+  bool complete = false;
+  std::uint64_t keep_events = 1000;
+  Seconds events_age{86400};
+  Seconds events_young{10};  // events younger than this stay even beyond `keep_events`
+};
+
+// One poll that the plugin answered.
+struct PollInput {
+  std::string channel;
+  std::uint64_t epoch = 0;  // for a channel that is new to the store
+  std::shared_ptr<const CommitRules> rules;
+  std::string result;  // what fetch() emitted
+  WallTime now;
+  Schedule schedule;
+};
+
+// What became of it. `problem` is empty when it was committed (or nothing had to be).
+struct PollOutcome {
+  enum class Kind : std::uint8_t {
+    committed,    // events may be null: nothing changed
+    api_error,    // status_code is not 200: `status` is it, `problem` the text; state kept
+    bad_result,   // the result is not what the contract says; state kept
+    store_failed  // the commit failed; the poll is dropped, the state before it kept
+  };
+  Kind kind = Kind::committed;
+  int status = 200;
+  std::string problem;
+  std::shared_ptr<const EventBatch> events;
+  Position head;
+  std::uint64_t first = 1;
+  std::uint64_t items = 0;
+  std::size_t skipped = 0;
+  std::size_t repeated = 0;
+};
+
+struct GroupOutcome {
+  std::vector<PollOutcome> polls;  // in the order of the inputs
+  std::string problem;             // why the transaction failed; empty when all of it, `others` too, is on disk
+};
+
+class Committer {
+ public:
+  explicit Committer(Store& store);
+  ~Committer();
+
+  // Group commit: all inputs in one transaction. No two inputs of one channel. `others` (schedules, channels to forget)
+  // go into the same transaction, in front. When the transaction fails, every outcome says so and nothing of it is
+  // remembered.
+  GroupOutcome commit(std::span<const PollInput> inputs, std::span<const Write> others);
+
+ private:
+  struct Channel;
+  struct Plan;
+  void load(Channel& channel, ChannelRecord record);
+  std::optional<Plan> plan(const PollInput& input, bool forgotten, PollOutcome& outcome);
+  void remember(Plan& plan, PollOutcome& outcome);
+
+  Store& store_;
+  std::unordered_map<std::string, std::unique_ptr<Channel>> channels_;
+};
+
+}  // namespace restream

@@ -1,0 +1,131 @@
+// The border between core and the serve threads: what a serve thread may ask of core, and what core tells it.
+//
+// Everything is an immutable value. A serve thread calls Feed's functions from its own thread; they post to core.
+// Replies and announcements are called on core, in the order core handled things; the serve thread wraps them so that
+// they post to itself. One queue in, one queue out: so a reply to attach() and the announcements after it have no gap
+// and no overlap between them.
+//
+// How a subscriber stays whole: attach() answers with the channel's head. The serve thread remembers that head for the
+// channel and moves it on with every announced batch (which says after which offset it starts). A subscription has a
+// cursor, the offset up to which it was sent. A batch that starts at the cursor is sent straight away; one that ends at
+// or before the cursor is skipped; anything else means that the subscription is behind: it then reads from the log
+// (read_events) until its cursor is at the head the serve thread knows. A slow reader, a resume and a gap are one case.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "channel/frame.hpp"
+#include "model/channel_id.hpp"
+#include "model/position.hpp"
+
+namespace restream {
+
+// Names a channel while the daemon runs; never used twice.
+using ChannelNumber = std::uint32_t;
+
+// Core to a serve thread: the events of one poll, encoded for each form that somebody uses (others are null).
+struct Announcement {
+  ChannelNumber channel = 0;
+  std::uint64_t after = 0;  // the batch holds offsets after+1 … last
+  std::uint64_t last = 0;
+  std::array<Frames, deliver_forms> frames;
+};
+
+// Core to a serve thread: the channel's status changed. In stream order with announcements.
+struct StatusAnnouncement {
+  ChannelNumber channel = 0;
+  Frames frame;
+};
+
+// What a serve thread registers with core. Both functions are called on core and must only post.
+struct ServeThread {
+  std::function<void(std::shared_ptr<const Announcement>)> announce;
+  std::function<void(StatusAnnouncement)> announce_status;
+};
+using ServeNumber = std::uint32_t;
+
+struct AttachRequest {
+  ServeNumber serve = 0;
+  std::string fetcher;
+  Params params;      // as given
+  std::string since;  // as given; empty: none
+  Deliver deliver = Deliver::both;
+  std::string address;  // of the client, for channels_per_address
+};
+
+struct Attached {
+  ChannelNumber channel = 0;
+  std::shared_ptr<const std::string> label;  // channel_label()
+  Position head;
+  bool resumed = false;
+  std::uint64_t cursor = 0;  // when resumed: the offset of `since`
+  Frames status;             // null when live
+};
+
+// An `error` message: code and sentence.
+struct FeedError {
+  std::string code;
+  std::string message;
+};
+
+// The events after a cursor, framed; `last` is the offset of the newest in them. Empty (null) when there are none yet.
+struct HistoryChunk {
+  Frames frames;
+  std::uint64_t last = 0;
+};
+// `gone`: they have left the log. `failed`: the store could not be read; the message says why.
+struct HistoryProblem {
+  bool gone = false;
+  std::string message;
+};
+
+struct SnapshotChunk {
+  Frames frames;  // one snapshot message
+  std::uint64_t offset = 0;
+};
+
+// The answer to an HTTP request for JSON.
+struct Document {
+  int status = 200;
+  std::string json;
+  std::string etag;  // with its quotes; empty: none
+};
+
+struct Readiness {
+  bool ready = false;
+  std::string reason;
+};
+
+struct Feed {
+  // The client's address counts against limits until detach() with the same values.
+  std::function<void(AttachRequest, std::function<void(std::expected<Attached, FeedError>)>)> attach;
+  std::function<void(ServeNumber, ChannelNumber, Deliver, std::string address)> detach;
+  // Which channel these params mean, without making it: `unsubscribe` needs no more than the number. The channel's
+  // label comes back too. Nothing when it does not exist now.
+  struct Resolved {
+    std::optional<ChannelNumber> channel;
+    std::string label;
+  };
+  std::function<void(std::string fetcher, Params, std::function<void(std::expected<Resolved, FeedError>)>)> resolve;
+
+  std::function<void(ChannelNumber, std::uint64_t after, Deliver, std::size_t max_bytes,
+                     std::function<void(std::expected<HistoryChunk, HistoryProblem>)>)>
+      read_events;
+  std::function<void(ChannelNumber, std::function<void(std::expected<SnapshotChunk, HistoryProblem>)>)> read_snapshot;
+
+  // GET. `channel` is demand: it waits up to 10 s for a first poll.
+  std::function<void(std::string fetcher, Params, std::string address, std::function<void(Document)>)> get_channel;
+  std::function<void(std::function<void(Document)>)> get_channels;
+  std::function<void(std::optional<std::string> fetcher, std::function<void(Document)>)> get_fetchers;
+  std::function<void(std::function<void(Readiness)>)> get_readiness;
+};
+
+}  // namespace restream

@@ -1,0 +1,173 @@
+#include "channel/store_thread.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace restream {
+
+namespace {
+
+constexpr std::size_t largest_group = 256;  // polls; each holds its result in memory
+constexpr Millis longest_wait{200};         // of a schedule for a poll to go along with
+constexpr Millis wait_after_failure{1000};
+
+using SteadyClock = std::chrono::steady_clock;
+
+struct PollJob {
+  PollInput input;
+  std::move_only_function<void(PollOutcome)> done;
+};
+struct ReadJob {
+  std::move_only_function<void(Store&)> job;
+  std::move_only_function<void(std::string)> failed;
+};
+using Job = std::variant<PollJob, ReadJob, Write>;
+
+// What is to be written of one channel besides its polls. Forgotten, and then wanted again, are two writes.
+struct Waiting {
+  bool forget = false;
+  std::optional<ScheduleWrite> schedule;
+};
+
+}  // namespace
+
+struct StoreThread::Impl {
+  explicit Impl(std::unique_ptr<Store> kept) : store(std::move(kept)), committer(*store) {}
+
+  void put(Job job) {
+    {
+      const std::lock_guard lock(mutex);
+      jobs.push_back(std::move(job));
+    }
+    wake.notify_one();
+  }
+
+  // From here on: store thread only.
+  void run();
+  void take(PollJob job);
+  void take(ReadJob job);
+  void take(Write write);
+  void flush();
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<Job> jobs;   // GUARDED_BY(mutex)
+  bool stopping = false;  // GUARDED_BY(mutex)
+
+  std::unique_ptr<Store> store;
+  Committer committer;
+  std::vector<PollInput> polls;  // the group that is being gathered
+  std::vector<std::move_only_function<void(PollOutcome)>> answers;
+  std::unordered_set<std::string> polled;  // the channels in it
+  std::map<std::string, Waiting> waiting;
+  bool forgets = false;                        // a channel in `waiting` is to be forgotten
+  std::optional<SteadyClock::time_point> due;  // when `waiting` is written at the latest
+  std::thread thread;                          // last: starts when all else is there
+};
+
+void StoreThread::Impl::run() {
+  for (;;) {
+    std::deque<Job> taken;
+    bool last = false;
+    {
+      std::unique_lock lock(mutex);
+      const auto something = [this] { return stopping || !jobs.empty(); };
+      if (due)
+        wake.wait_until(lock, *due, something);
+      else
+        wake.wait(lock, something);
+      taken.swap(jobs);
+      last = stopping;  // nothing is put once this is set
+    }
+    for (Job& job : taken) {
+      std::visit([this](auto& one) { take(std::move(one)); }, job);
+    }
+    const bool overdue = due && SteadyClock::now() >= *due;
+    if (!polls.empty() || overdue || (last && !waiting.empty())) flush();
+    if (last) return;
+  }
+}
+
+void StoreThread::Impl::take(PollJob job) {
+  if (polls.size() >= largest_group || polled.contains(job.input.channel)) flush();
+  polled.insert(job.input.channel);
+  polls.push_back(std::move(job.input));
+  answers.push_back(std::move(job.done));
+}
+
+void StoreThread::Impl::take(ReadJob job) {
+  if (!polls.empty() || forgets) flush();
+  try {
+    job.job(*store);
+  } catch (const StoreError& error) {
+    job.failed(error.what());
+  }
+}
+
+void StoreThread::Impl::take(Write write) {
+  // In a transaction these come before the polls; this one must come after the poll of its channel.
+  if (polled.contains(std::visit([](const auto& one) { return one.channel; }, write))) flush();
+  if (auto* schedule = std::get_if<ScheduleWrite>(&write)) {
+    waiting[schedule->channel].schedule = std::move(*schedule);
+  } else if (const auto* forget = std::get_if<ForgetWrite>(&write)) {
+    waiting[forget->channel] = Waiting{.forget = true, .schedule = {}};
+    forgets = true;
+  }
+  if (!due) due = SteadyClock::now() + longest_wait;
+}
+
+// One transaction of all that was gathered.
+void StoreThread::Impl::flush() {
+  std::vector<Write> others;
+  for (auto& [channel, one] : waiting) {
+    if (one.forget) others.emplace_back(ForgetWrite{channel});
+    if (one.schedule) others.emplace_back(*one.schedule);
+  }
+  GroupOutcome outcome = committer.commit(polls, others);
+  if (outcome.problem.empty()) {
+    waiting.clear();
+    forgets = false;
+    due.reset();
+  } else if (!waiting.empty()) {
+    due = SteadyClock::now() + wait_after_failure;
+  }
+  // The answers may be long in coming back as new jobs, never on this stack: the group is free again before they run.
+  auto answering = std::exchange(answers, {});
+  polls.clear();
+  polled.clear();
+  for (std::size_t i = 0; i < answering.size(); ++i) answering[i](std::move(outcome.polls[i]));
+}
+
+StoreThread::StoreThread(std::unique_ptr<Store> store) : impl_(std::make_unique<Impl>(std::move(store))) {
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+StoreThread::~StoreThread() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->wake.notify_one();
+  impl_->thread.join();
+}
+
+void StoreThread::commit(PollInput poll, std::move_only_function<void(PollOutcome)> done) {
+  impl_->put(PollJob{.input = std::move(poll), .done = std::move(done)});
+}
+
+void StoreThread::write(Write write) { impl_->put(std::move(write)); }
+
+void StoreThread::read(std::move_only_function<void(Store&)> job, std::move_only_function<void(std::string)> failed) {
+  impl_->put(ReadJob{.job = std::move(job), .failed = std::move(failed)});
+}
+
+}  // namespace restream

@@ -1,0 +1,41 @@
+// The store thread: everything that touches the store runs here, in order. Owns the store, the committer, the thread.
+//
+// Group commit: all polls that wait when the thread gets to them are diffed and written in one transaction, so that a
+// busy daemon pays for one fsync where a quiet one pays for one per poll.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "channel/committer.hpp"
+#include "store/store.hpp"
+
+namespace restream {
+
+class StoreThread {
+ public:
+  // Starts the thread.
+  explicit StoreThread(std::unique_ptr<Store> store);
+  // Finishes what is queued, then joins.
+  ~StoreThread();
+  StoreThread(const StoreThread&) = delete;
+  StoreThread& operator=(const StoreThread&) = delete;
+
+  // The three calls may come from any thread. `done` and `job` run on the store thread and must not throw or block.
+
+  // Two polls of one channel are never grouped; they are committed in the order they came.
+  void commit(PollInput poll, std::move_only_function<void(PollOutcome)> done);
+  // A schedule or a channel to forget (never a PollWrite); written with the next commit, or at the latest after 200 ms.
+  // When the store fails it is kept and tried again with the next commit, or after a second (of one channel only the
+  // newest schedule). Never overtakes a poll of its channel, nor is overtaken by one.
+  void write(Write write);
+  // Reads after every poll and every forgotten channel that was queued before; a schedule may still wait. A StoreError
+  // that `job` lets out ends in `failed`.
+  void read(std::move_only_function<void(Store&)> job, std::move_only_function<void(std::string)> failed);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace restream

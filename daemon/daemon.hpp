@@ -1,0 +1,39 @@
+// The whole daemon, built in the order data flows and taken down the other way round. Owns core's loop, which runs on
+// the thread that calls run().
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "config/config.hpp"
+#include "fetch/fetchers.hpp"
+#include "ops/log.hpp"
+#include "store/store.hpp"
+
+namespace restream {
+
+// Reads the keystore anew. The error is a sentence.
+using ReadKeys = std::function<std::expected<KeyValues, std::string>()>;
+
+class Daemon {
+ public:
+  // `host` is restream-fetcher-host.
+  Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store, KeyValues keys,
+         ReadKeys read_keys, Log log);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Starts everything and serves until SIGTERM or SIGINT. The error is a sentence.
+  std::expected<void, std::string> run();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace restream

@@ -1,0 +1,56 @@
+// What is new, updated or gone: pure. Before and after go in, changes come out; no store, no clock, no threads.
+//
+// An item's bytes are never written anew: they are cut out of the poll's result as they stand (whitespace between
+// tokens is dropped when it holds a line end, so that an item is always one line).
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/fingerprint.hpp"
+
+namespace restream {
+
+Fingerprint fingerprint_bytes(std::string_view bytes);
+
+// What a fetcher declares of its items.
+struct DiffRules {
+  std::string id_field;                // a member, or a JSON pointer when it starts with '/'
+  std::vector<std::string> ignore;     // JSON pointers left out of change detection
+  std::vector<std::string> unordered;  // JSON pointers of arrays whose order does not matter
+};
+
+struct SlicedItem {
+  std::string id;    // a numeric id is its decimal text
+  std::string json;  // one line
+};
+
+struct Sliced {
+  int status_code = 0;
+  std::vector<SlicedItem> items;  // in order; of two items with one id the last one stays, in the place of the first
+  std::size_t skipped = 0;        // without an id
+  std::size_t repeated = 0;       // ids that came before
+  std::string text;               // `result` when it is a string: what went wrong
+};
+
+struct SliceError {
+  std::string message;  // for people: what and where
+};
+
+// Reads what fetch() emitted: {"status_code": n, "result": [item, …] or "text"}. Refuses what is no such thing, JSON
+// deeper than 64 levels, text that is not UTF-8, numbers beyond a double's range, and results where over half of the
+// items have no id. With another status than 200 there are no items, and a `result` that is no string counts as "".
+std::expected<Sliced, SliceError> slice_result(std::string_view text, const DiffRules& rules);
+
+// Of an item without ignored fields, with unordered arrays in a fixed order, independent of member order, white space,
+// escapes in strings and the way a number is written.
+Fingerprint content_fingerprint(std::string_view item, const DiffRules& rules);
+
+// RFC 6902 operations that turn `before` into `after`, as JSON text; "[]" when they are equal. Numbers keep their text;
+// numbers of equal value (1 and 1.0) are equal. Applying it to `before` gives `after`, member order apart.
+std::string make_patch(std::string_view before, std::string_view after);
+
+}  // namespace restream

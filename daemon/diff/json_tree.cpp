@@ -1,0 +1,206 @@
+#include "diff/json_tree.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+
+namespace restream {
+
+namespace {
+
+class TreeBuilder final : public JsonEvents {
+ public:
+  explicit TreeBuilder(std::string_view text) : text_(text) {}
+  JsonNode root;
+
+  bool key(std::string& name) override {
+    name_ = std::move(name);
+    return true;
+  }
+  bool open(JsonKind kind, std::size_t begin) override {
+    JsonNode& node = add(kind);
+    node.raw = text_.substr(begin);  // cut when it closes
+    open_.push_back(&node);          // stays where it is: siblings are added only after it is closed
+    return true;
+  }
+  bool close(std::size_t end) override {
+    JsonNode& node = *open_.back();
+    open_.pop_back();
+    node.raw = node.raw.substr(0, end - static_cast<std::size_t>(node.raw.data() - text_.data()));
+    if (node.kind == JsonKind::object) sort_members(node.children);
+    return true;
+  }
+  bool scalar(JsonKind kind, std::size_t begin, std::size_t end, std::string& decoded) override {
+    JsonNode& node = add(kind);
+    node.raw = text_.substr(begin, end - begin);
+    node.string = std::move(decoded);
+    return true;
+  }
+
+ private:
+  JsonNode& add(JsonKind kind) {
+    JsonNode& node = open_.empty() ? root : open_.back()->children.emplace_back();
+    node.kind = kind;
+    if (!open_.empty() && open_.back()->kind == JsonKind::object) node.name = std::move(name_);
+    return node;
+  }
+  static void sort_members(std::vector<JsonNode>& members) {
+    std::ranges::stable_sort(members, {}, &JsonNode::name);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      if (i + 1 < members.size() && members[i].name == members[i + 1].name) continue;
+      if (kept != i) members[kept] = std::move(members[i]);
+      ++kept;
+    }
+    members.resize(kept);
+  }
+
+  std::string_view text_;
+  std::vector<JsonNode*> open_;
+  std::string name_;
+};
+
+// "-120.50e1" -> "-1205e0": sign, digits without zeros at either end, power of ten. Exact, where a double is not.
+std::string canonical_number(std::string_view raw) {
+  std::string_view rest = raw;
+  const bool negative = rest.starts_with('-');
+  if (negative) rest.remove_prefix(1);
+  std::int64_t power = 0;
+  if (const std::size_t e = rest.find_first_of("eE"); e != std::string_view::npos) {
+    std::string_view exponent = rest.substr(e + 1);
+    if (exponent.starts_with('+')) exponent.remove_prefix(1);
+    const auto [end, error] = std::from_chars(exponent.data(), exponent.data() + exponent.size(), power);
+    constexpr std::int64_t sane = 1'000'000'000'000;  // far from where the sums below could overflow
+    if (error != std::errc() || power > sane || power < -sane) return std::string(raw);
+    rest = rest.substr(0, e);
+  }
+  std::string digits;
+  bool fraction = false;
+  for (const char c : rest) {
+    if (c == '.') {
+      fraction = true;
+      continue;
+    }
+    digits += c;
+    if (fraction) --power;
+  }
+  digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
+  if (digits.empty()) return "0";
+  while (digits.back() == '0') {
+    digits.pop_back();
+    ++power;
+  }
+  return (negative ? "-" : "") + digits + 'e' + std::to_string(power);
+}
+
+// With its length in front, so that no text can pass for another.
+void write_counted(std::string_view text, std::string& out) {
+  out += std::to_string(text.size());
+  out += '"';
+  out += text;
+}
+
+}  // namespace
+
+std::optional<JsonNode> parse_tree(std::string_view text) {
+  TreeBuilder builder(text);
+  if (read_json(text, builder)) return std::nullopt;
+  return std::move(builder.root);
+}
+
+std::vector<std::string> pointer_tokens(std::string_view pointer) {
+  if (!pointer.starts_with('/')) return {std::string(pointer)};
+  std::vector<std::string> tokens;
+  for (std::size_t i = 0; i < pointer.size(); ++i) {
+    if (pointer[i] == '/') {
+      tokens.emplace_back();
+    } else if (pointer[i] == '~' && i + 1 < pointer.size() && (pointer[i + 1] == '0' || pointer[i + 1] == '1')) {
+      tokens.back() += pointer[++i] == '1' ? '/' : '~';
+    } else {
+      tokens.back() += pointer[i];
+    }
+  }
+  return tokens;
+}
+
+const JsonNode* find_member(const JsonNode& object, std::string_view name) {
+  const auto found = std::ranges::lower_bound(object.children, name, {}, &JsonNode::name);
+  return found != object.children.end() && found->name == name ? &*found : nullptr;
+}
+
+JsonNode* find_node(JsonNode& root, std::string_view pointer) {
+  JsonNode* node = &root;
+  for (const std::string& token : pointer_tokens(pointer)) {
+    JsonNode* next = nullptr;
+    if (node->kind == JsonKind::object) {
+      const auto found = std::ranges::lower_bound(node->children, token, {}, &JsonNode::name);
+      if (found != node->children.end() && found->name == token) next = &*found;
+    } else if (node->kind == JsonKind::array) {
+      std::size_t index = 0;
+      const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), index);
+      if (error == std::errc() && end == token.data() + token.size() && index < node->children.size())
+        next = &node->children[index];
+    }
+    if (next == nullptr) return nullptr;
+    node = next;
+  }
+  return node;
+}
+
+bool same_value(const JsonNode& a, const JsonNode& b) {
+  if (a.raw == b.raw) return true;
+  if (a.kind != b.kind) return false;
+  switch (a.kind) {
+    case JsonKind::string:
+      return a.string == b.string;
+    case JsonKind::number:
+      return canonical_number(a.raw) == canonical_number(b.raw);
+    case JsonKind::boolean:
+    case JsonKind::null:
+      return false;  // their raw texts differ
+    case JsonKind::object:
+    case JsonKind::array:
+      break;
+  }
+  return std::ranges::equal(a.children, b.children,
+                            [](const JsonNode& x, const JsonNode& y) { return x.name == y.name && same_value(x, y); });
+}
+
+void write_canonical(const JsonNode& node, std::string& out) {
+  switch (node.kind) {
+    case JsonKind::null:
+      out += 'z';
+      return;
+    case JsonKind::boolean:
+      out += node.raw.front();
+      return;
+    case JsonKind::number:
+      out += 'n' + canonical_number(node.raw) + ';';
+      return;
+    case JsonKind::string:
+      out += 's';
+      write_counted(node.string, out);
+      return;
+    case JsonKind::object:
+      out += '{';
+      for (const JsonNode& member : node.children) {
+        if (member.ignored) continue;
+        write_counted(member.name, out);
+        write_canonical(member, out);
+      }
+      out += '}';
+      return;
+    case JsonKind::array:
+      break;
+  }
+  std::vector<std::string> elements;
+  for (const JsonNode& element : node.children) {
+    if (!element.ignored) write_canonical(element, elements.emplace_back());
+  }
+  if (node.unordered) std::ranges::sort(elements);
+  out += '[';
+  for (const std::string& element : elements) out += element;
+  out += ']';
+}
+
+}  // namespace restream

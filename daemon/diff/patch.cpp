@@ -1,0 +1,147 @@
+// RFC 6902 patches and content fingerprints: what is done with an item's tree.
+#include <algorithm>
+
+#include "diff/diff.hpp"
+#include "diff/json_tree.hpp"
+
+namespace restream {
+
+namespace {
+
+// "a/b~c" -> "a~1b~0c", and then as the inside of a JSON string.
+std::string pointer_token(std::string_view name) {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else if (c == '"' || c == '\\') {
+      out += {'\\', c};
+    } else if (byte < 0x20) {
+      out += {'\\', 'u', '0', '0', digits[byte >> 4U], digits[byte & 15U]};
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+// Writes operations one after the other; each one's path is right for the document as the ones before have left it.
+class PatchWriter {
+ public:
+  void compare(const JsonNode& before, const JsonNode& after) {
+    if (same_value(before, after)) return;
+    if (before.kind == JsonKind::object && after.kind == JsonKind::object) {
+      compare_objects(before, after);
+    } else if (before.kind == JsonKind::array && after.kind == JsonKind::array) {
+      compare_arrays(before.children, after.children);
+    } else {
+      add("replace", &after);
+    }
+  }
+  std::string take() { return std::move(out_) + ']'; }
+
+ private:
+  void compare_objects(const JsonNode& before, const JsonNode& after) {
+    for (const JsonNode& member : before.children) {
+      const Step step(*this, pointer_token(member.name));
+      if (const JsonNode* now = find_member(after, member.name); now != nullptr)
+        compare(member, *now);
+      else
+        add("remove", nullptr);
+    }
+    for (const JsonNode& member : after.children) {
+      if (find_member(before, member.name) != nullptr) continue;
+      const Step step(*this, pointer_token(member.name));
+      add("add", &member);
+    }
+  }
+
+  // Elements usually come or go at one place: what is equal at both ends stays, what lies between is compared index by
+  // index, and the rest of the longer side is added or removed behind it.
+  void compare_arrays(const std::vector<JsonNode>& before, const std::vector<JsonNode>& after) {
+    const std::size_t shorter = std::min(before.size(), after.size());
+    std::size_t head = 0;
+    while (head < shorter && same_value(before[head], after[head])) ++head;
+    std::size_t tail = 0;
+    while (tail < shorter - head && same_value(before[before.size() - 1 - tail], after[after.size() - 1 - tail]))
+      ++tail;
+    const std::size_t both = shorter - tail;
+    for (std::size_t i = head; i < both; ++i) {
+      const Step step(*this, std::to_string(i));
+      compare(before[i], after[i]);
+    }
+    for (std::size_t i = before.size() - tail; i > both; --i) {
+      const Step step(*this, std::to_string(i - 1));
+      add("remove", nullptr);
+    }
+    for (std::size_t i = both; i < after.size() - tail; ++i) {
+      const Step step(*this, std::to_string(i));
+      add("add", &after[i]);
+    }
+  }
+
+  void add(std::string_view op, const JsonNode* value) {
+    out_ += out_.size() > 1 ? ",{\"op\":\"" : "{\"op\":\"";
+    out_ += op;
+    out_ += "\",\"path\":\"";
+    out_ += path_;
+    out_ += '"';
+    if (value != nullptr) {
+      out_ += ",\"value\":";
+      out_ += value->raw;
+    }
+    out_ += '}';
+  }
+
+  // One token deeper for as long as it lives.
+  class Step {
+   public:
+    Step(PatchWriter& writer, const std::string& token) : path_(writer.path_), size_(path_.size()) {
+      path_ += '/';
+      path_ += token;
+    }
+    Step(const Step&) = delete;
+    Step& operator=(const Step&) = delete;
+    ~Step() { path_.resize(size_); }
+
+   private:
+    std::string& path_;
+    std::size_t size_;
+  };
+
+  std::string path_;
+  std::string out_ = "[";
+};
+
+}  // namespace
+
+std::string make_patch(std::string_view before, std::string_view after) {
+  if (before == after) return "[]";
+  const std::optional<JsonNode> old_tree = parse_tree(before);
+  const std::optional<JsonNode> new_tree = parse_tree(after);
+  if (!old_tree || !new_tree)  // not JSON: nothing that slice_result lets through
+    return R"([{"op":"replace","path":"","value":)" + std::string(after) + "}]";
+  PatchWriter writer;
+  writer.compare(*old_tree, *new_tree);
+  return writer.take();
+}
+
+Fingerprint content_fingerprint(std::string_view item, const DiffRules& rules) {
+  std::optional<JsonNode> tree = parse_tree(item);
+  if (!tree) return fingerprint_bytes(item);
+  for (const std::string& pointer : rules.ignore) {
+    if (JsonNode* node = find_node(*tree, pointer); node != nullptr) node->ignored = true;
+  }
+  for (const std::string& pointer : rules.unordered) {
+    if (JsonNode* node = find_node(*tree, pointer); node != nullptr) node->unordered = true;
+  }
+  std::string canonical;
+  write_canonical(*tree, canonical);
+  return fingerprint_bytes(canonical);
+}
+
+}  // namespace restream

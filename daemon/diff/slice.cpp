@@ -1,0 +1,214 @@
+// Cuts a poll's result into items, by the offsets that the parser's events give.
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <unordered_map>
+
+#include "diff/diff.hpp"
+#include "diff/json_reader.hpp"
+#include "diff/json_tree.hpp"
+
+namespace restream {
+
+namespace {
+
+// An item is one line: white space between tokens goes where it holds a line end. Inside strings there is none, JSON
+// wants it escaped there.
+std::string one_line(std::string_view json) {
+  if (json.find_first_of("\n\r") == std::string_view::npos) return std::string(json);
+  std::string out;
+  out.reserve(json.size());
+  bool in_string = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string) {
+      out += c;
+      if (c == '\\')
+        out += json[++i];
+      else if (c == '"')
+        in_string = false;
+      continue;
+    }
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+      const std::size_t end = std::min(json.find_first_not_of(" \t\n\r", i), json.size());
+      const std::string_view space = json.substr(i, end - i);
+      if (space.find_first_of("\n\r") == std::string_view::npos) out += space;
+      i = end - 1;
+      continue;
+    }
+    in_string = c == '"';
+    out += c;
+  }
+  return out;
+}
+
+// Watches the values of one item go by and picks the id out of them.
+class IdFinder {
+ public:
+  explicit IdFinder(const std::string& id_field) : path_(pointer_tokens(id_field)) {}
+
+  void start() {
+    frames_.clear();
+    id_.clear();
+  }
+  void key(const std::string& name) {
+    Frame& frame = frames_.back();
+    frame.next = frame.on_path && frames_.size() <= path_.size() && name == path_[frames_.size() - 1];
+  }
+  void open(JsonKind kind) {
+    const bool on_path = frames_.empty() || step();
+    frames_.push_back(Frame{.on_path = on_path, .array = kind == JsonKind::array});
+  }
+  void close() { frames_.pop_back(); }
+  void scalar(JsonKind kind, std::string_view raw, std::string& decoded) {
+    const bool here = step() && frames_.size() == path_.size();
+    if (!here) return;
+    if (kind == JsonKind::string) id_ = std::move(decoded);
+    if (kind == JsonKind::number) id_ = raw;
+  }
+  std::string take() { return std::move(id_); }
+
+ private:
+  struct Frame {
+    bool on_path = false;
+    bool array = false;
+    bool next = false;  // the member that comes is on the path
+    std::size_t index = 0;
+  };
+  // Whether the value that begins now is on the path. A member that comes twice starts anew: the last one counts.
+  bool step() {
+    Frame& frame = frames_.back();
+    bool on_path = frame.next;
+    if (frame.array) {
+      on_path =
+          frame.on_path && frames_.size() <= path_.size() && std::to_string(frame.index) == path_[frames_.size() - 1];
+      ++frame.index;
+    }
+    if (on_path) id_.clear();
+    return on_path;
+  }
+
+  std::vector<std::string> path_;
+  std::vector<Frame> frames_;
+  std::string id_;
+};
+
+class Slicer final : public JsonEvents {
+ public:
+  Slicer(std::string_view text, const std::string& id_field) : text_(text), id_(id_field) {}
+
+  Sliced sliced;
+  std::string problem;
+  bool has_items = false;
+  std::size_t total = 0;
+
+  bool key(std::string& name) override {
+    if (depth_ == 1) {
+      member_ = name == "status_code" ? Member::status_code : name == "result" ? Member::result : Member::other;
+    } else if (in_item()) {
+      id_.key(name);
+    }
+    return true;
+  }
+  bool open(JsonKind kind, std::size_t begin) override {
+    if (depth_ == 0 && kind != JsonKind::object) return refuse("it is not a JSON object");
+    if (depth_ == 1) {
+      if (member_ == Member::status_code) return refuse("'status_code' is not a number");
+      if (member_ == Member::result) start_result(kind == JsonKind::array);
+    } else if (depth_ == 2 && in_items_) {
+      begin_ = begin;
+      id_.start();
+    }
+    ++depth_;
+    if (in_item()) id_.open(kind);
+    return true;
+  }
+  bool close(std::size_t end) override {
+    if (in_item()) id_.close();
+    --depth_;
+    if (depth_ == 2 && in_items_) add_item(end);
+    if (depth_ == 1) in_items_ = false;
+    return true;
+  }
+  bool scalar(JsonKind kind, std::size_t begin, std::size_t end, std::string& decoded) override {
+    if (depth_ == 0) return refuse("it is not a JSON object");
+    if (in_item()) {
+      id_.scalar(kind, text_.substr(begin, end - begin), decoded);
+    } else if (depth_ == 2 && in_items_) {
+      ++total;
+      ++sliced.skipped;
+    } else if (depth_ == 1 && member_ == Member::status_code) {
+      const auto [stop, error] = std::from_chars(text_.data() + begin, text_.data() + end, sliced.status_code);
+      if (error != std::errc() || stop != text_.data() + end || sliced.status_code < 100 || sliced.status_code > 599)
+        return refuse("'status_code' is not an HTTP status (100 to 599)");
+    } else if (depth_ == 1 && member_ == Member::result) {
+      start_result(false);
+      if (kind == JsonKind::string) sliced.text = std::move(decoded);
+    }
+    return true;
+  }
+
+ private:
+  enum class Member : std::uint8_t { other, status_code, result };
+
+  [[nodiscard]] bool in_item() const { return in_items_ && depth_ >= 3; }
+  bool refuse(std::string why) {
+    problem = std::move(why);
+    return false;
+  }
+  // `result` may come twice in the object, as any member may; the last one counts.
+  void start_result(bool array) {
+    sliced.items.clear();
+    sliced.text.clear();
+    sliced.skipped = sliced.repeated = total = 0;
+    places_.clear();
+    has_items = in_items_ = array;
+  }
+  void add_item(std::size_t end) {
+    ++total;
+    std::string id = id_.take();
+    if (id.empty()) {
+      ++sliced.skipped;
+      return;
+    }
+    std::string json = one_line(text_.substr(begin_, end - begin_));
+    const auto [place, fresh] = places_.try_emplace(id, sliced.items.size());
+    if (fresh) {
+      sliced.items.push_back(SlicedItem{.id = std::move(id), .json = std::move(json)});
+    } else {
+      ++sliced.repeated;
+      sliced.items[place->second].json = std::move(json);
+    }
+  }
+
+  std::string_view text_;
+  IdFinder id_;
+  std::unordered_map<std::string, std::size_t> places_;
+  std::size_t depth_ = 0;
+  std::size_t begin_ = 0;  // of the item
+  Member member_ = Member::other;
+  bool in_items_ = false;
+};
+
+}  // namespace
+
+std::expected<Sliced, SliceError> slice_result(std::string_view text, const DiffRules& rules) {
+  Slicer slicer(text, rules.id_field);
+  auto refused = [](const std::string& why) { return std::unexpected(SliceError{"the result is refused: " + why}); };
+  if (const auto broken = read_json(text, slicer)) return refused(*broken);
+  if (!slicer.problem.empty()) return refused(slicer.problem);
+  Sliced& sliced = slicer.sliced;
+  if (sliced.status_code == 0) return refused("it has no 'status_code'");
+  if (sliced.status_code != 200) {
+    sliced.items.clear();
+    sliced.skipped = sliced.repeated = 0;
+    return std::move(sliced);
+  }
+  if (!slicer.has_items) return refused("'status_code' is 200, but 'result' is not an array of items");
+  if (sliced.skipped * 2 > slicer.total)
+    return refused(std::to_string(sliced.skipped) + " of " + std::to_string(slicer.total) + " items have no '" +
+                   rules.id_field + "' that is a string or a number");
+  return std::move(sliced);
+}
+
+}  // namespace restream

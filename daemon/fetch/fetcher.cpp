@@ -1,0 +1,442 @@
+#include "fetch/fetcher.hpp"
+
+#include <restream/fetcher.h>
+
+#include <algorithm>
+#include <deque>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "fetch/metadata_parser.hpp"
+#include "fetch/timetable.hpp"
+#include "fetch/verdicts.hpp"
+
+namespace restream {
+
+namespace {
+
+constexpr Seconds linger{60};  // polls go on for this long after the last subscriber left
+constexpr Millis metadata_timeout{2000};
+constexpr std::size_t max_calls = 128;  // under way at once; a host runs no more threads than that
+
+struct ChannelPoll {
+  ChannelId id;
+  Schedule schedule;
+  Status status;
+  bool wanted = true;
+  SteadyTime linger_until;
+  bool in_flight = false;  // called, or its result is being committed
+  bool waiting = false;    // due, but the plugin is down, a key is missing, or too many calls are under way
+  Hints hints;             // of the poll under way
+};
+
+}  // namespace
+
+struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
+  Impl(FetcherSettings given, Clock c, CoreLoop l, Random r, Log lg, FetcherHooks h)
+      : settings(std::move(given)),
+        clock(std::move(c)),
+        loop(std::move(l)),
+        random(std::move(r)),
+        log(std::move(lg)),
+        hooks(std::move(h)) {}
+
+  // --- the plugin and its metadata -------------------------------------------------------------------------------
+
+  void plugin_changed(PluginState state, const std::string& problem) {
+    plugin_state = state;
+    plugin_problem = problem;
+    if (!settings.enabled) return;
+    switch (state) {
+      case PluginState::loading:
+        return;
+      case PluginState::ready:
+        if (metadata) {
+          resume_waiting();
+        } else if (!asking_metadata) {
+          ask_metadata();
+        }
+        return;
+      case PluginState::restarting:
+        if (!metadata) settle();
+        return;
+      case PluginState::refused:
+        end_all(Reason::refused, problem);
+        return;
+      case PluginState::held:
+        end_all(Reason::held, problem);
+        return;
+    }
+  }
+
+  void ask_metadata() {
+    asking_metadata = true;
+    const nlohmann::json request = {{"call", "metadata"}, {"config", nlohmann::json::parse(settings.config)}};
+    hooks.call({.function = HostFunction::metadata,
+                .request = request.dump(),
+                .timeout = metadata_timeout,
+                .rules = nullptr,
+                .done = [weak = weak_from_this()](PluginReply reply) {
+                  if (const auto self = weak.lock()) self->on_metadata(std::move(reply));
+                }});
+  }
+
+  void on_metadata(PluginReply reply) {
+    asking_metadata = false;
+    if (reply.kind == PluginReply::Kind::retry || reply.kind == PluginReply::Kind::crashed) return settle();
+    if (reply.kind == PluginReply::Kind::timed_out) return refuse("metadata() did not return within 2 seconds");
+    if (reply.code != RESTREAM_OK)
+      return refuse("metadata() returned code " + std::to_string(reply.code) + ": " + reply.last_line);
+    auto parsed = parse_metadata(reply.output);
+    if (!parsed) return refuse(parsed.error());
+    if (settings.name == settings.plugin && parsed->name != settings.name)
+      return refuse("its metadata says that its name is '" + parsed->name + "'; name the file " + parsed->name + ".so");
+    auto origin = origin_of(parsed->api_url);
+    if (!origin) return refuse("metadata field 'api_url': " + origin.error());
+    rules = std::make_shared<const HttpRules>(HttpRules{
+        .origins = {std::move(*origin)}, .connect_to = settings.connect_to, .allow_private = settings.allow_private});
+    metadata = std::make_shared<const Metadata>(std::move(*parsed));
+    interval = std::chrono::duration_cast<Millis>(metadata->poll_interval);
+    if (settings.poll_interval && (settings.force_interval || *settings.poll_interval > interval)) {
+      interval = *settings.poll_interval;
+    } else if (settings.poll_interval && *settings.poll_interval < interval) {
+      log.warning("poll_interval is below the fetcher's own, which stays; force_interval: true would set it",
+                  {{"fetcher", settings.name}, {"interval", std::to_string(interval.count()) + "ms"}});
+    }
+    log.info("fetcher ready", {{"fetcher", settings.name},
+                               {"plugin", settings.plugin},
+                               {"interval", std::to_string(interval.count()) + "ms"}});
+    settle();
+  }
+
+  void refuse(const std::string& reason) {
+    log.error("fetcher refused", {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"reason", reason}});
+    end_all(Reason::refused, reason);
+  }
+
+  void end_all(Reason reason, const std::string& problem) {
+    ended = reason;
+    end_problem = problem;
+    for (auto& [name, poll] : polls) {
+      table.clear(name);
+      tell(poll, State::unavailable, reason, problem, std::nullopt);
+    }
+    settle();
+  }
+
+  void settle() {
+    is_settled = true;
+    hooks.settled();
+  }
+
+  // --- channels -----------------------------------------------------------------------------------------------------
+
+  std::expected<ChannelId, Refusal> resolve(Params given) const {
+    if (!settings.enabled)
+      return std::unexpected(
+          Refusal{"unavailable", "fetcher '" + settings.name + "' is disabled in the configuration"});
+    if (ended != Reason::none && !metadata)
+      return std::unexpected(Refusal{"unavailable", "fetcher '" + settings.name + "' is unavailable: " + end_problem});
+    if (!metadata)
+      return std::unexpected(
+          Refusal{"unavailable", "fetcher '" + settings.name + "' is not up: " + plugin_problem + "; try again later"});
+    auto id = canonical_channel(settings.name, metadata->params, std::move(given));
+    if (!id) return std::unexpected(Refusal{"invalid_params", id.error().message});
+    return std::move(*id);
+  }
+
+  void want(const ChannelId& id, const Schedule& known) {
+    if (const auto found = polls.find(id.text); found != polls.end()) {
+      found->second.wanted = true;
+      found->second.schedule.last_demand = clock.wall();
+      return;
+    }
+    ChannelPoll& poll = polls.try_emplace(id.text).first->second;
+    poll.id = id;
+    poll.schedule = known;
+    poll.schedule.last_demand = clock.wall();
+    poll.status.at = clock.wall();
+    if (ended != Reason::none) {
+      tell(poll, State::unavailable, ended, end_problem, std::nullopt);
+      return;
+    }
+    const Millis delay = delay_of_first(interval, known, clock.wall());
+    const WallTime next = clock.wall() + delay;
+    if (known.last_poll && known.failures == 0) {
+      tell(poll, State::live, Reason::none, "the last poll succeeded", next);
+    } else {
+      tell(poll, State::pending, Reason::none,
+           known.last_poll ? "the last poll before a restart failed; the next one is due" : "not polled yet", next);
+    }
+    plan(poll, delay);
+  }
+
+  void unwant(const std::string& name) {
+    const auto found = polls.find(name);
+    if (found == polls.end()) return;
+    found->second.wanted = false;
+    found->second.schedule.last_demand = clock.wall();
+    found->second.linger_until = clock.steady() + linger;
+    loop.at(found->second.linger_until, [weak = weak_from_this(), name] {
+      if (const auto self = weak.lock()) self->drop_if_unwanted(name);
+    });
+  }
+
+  // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
+  bool drop_if_unwanted(const std::string& name) {
+    const auto found = polls.find(name);
+    if (found == polls.end()) return true;
+    const ChannelPoll& poll = found->second;
+    if (poll.wanted || poll.in_flight || clock.steady() < poll.linger_until) return false;
+    table.clear(name);
+    const ChannelId id = poll.id;
+    hooks.keep(id, poll.schedule);
+    polls.erase(found);
+    hooks.idle(id);
+    return true;
+  }
+
+  void plan(ChannelPoll& poll, Millis delay) {
+    const SteadyTime due = clock.steady() + delay;
+    table.set(poll.id.text, due);
+    if (wake && *wake <= due) return;
+    wake = due;
+    loop.at(due, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->on_wake();
+    });
+  }
+
+  void on_wake() {
+    wake.reset();
+    const SteadyTime now = clock.steady();
+    while (auto name = table.take_due(now))
+      if (!drop_if_unwanted(*name)) poll_now(polls.at(*name));
+    const auto next = table.earliest();
+    if (!next) return;
+    wake = next;
+    loop.at(*next, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->on_wake();
+    });
+  }
+
+  void resume_waiting() {
+    std::vector<std::string> names;
+    for (auto& [name, poll] : polls)
+      if (poll.waiting) names.push_back(name);
+    for (const std::string& name : names)
+      if (const auto found = polls.find(name); found != polls.end()) poll_now(found->second);
+  }
+
+  std::string missing_keys() const {
+    std::string missing;
+    for (const std::string& key : metadata->keys)
+      if (!keys.contains(key)) missing += (missing.empty() ? "" : ", ") + key;
+    return missing;
+  }
+
+  void poll_now(ChannelPoll& poll) {
+    if (poll.in_flight || ended != Reason::none) return;
+    poll.waiting = true;
+    if (plugin_state != PluginState::ready) {
+      if (plugin_state == PluginState::restarting)
+        tell(poll, State::failing, Reason::plugin_crashed, "the plugin is down: " + plugin_problem, std::nullopt);
+      return;
+    }
+    if (const std::string missing = missing_keys(); !missing.empty()) {
+      tell(poll, State::needs_key, Reason::missing_key,
+           "missing in the keystore: " + missing + "; set it with `restream-keys set " + settings.name + " " +
+               missing.substr(0, missing.find(',')) + "`",
+           std::nullopt);
+      return;
+    }
+    if (calls >= max_calls) return queue.push_back(poll.id.text);
+    poll.waiting = false;
+    poll.in_flight = true;
+    poll.hints = {};
+    ++calls;
+    nlohmann::json declared = nlohmann::json::object();
+    for (const std::string& key : metadata->keys) declared[key] = keys.at(key);
+    nlohmann::json params = nlohmann::json::object();
+    for (const auto& [name, value] : poll.id.params) params[name] = value;
+    const nlohmann::json request = {{"call", "fetch"},
+                                    {"channel", settings.name},
+                                    {"params", std::move(params)},
+                                    {"keys", std::move(declared)},
+                                    {"config", nlohmann::json::parse(settings.config)}};
+    hooks.call({.function = HostFunction::fetch,
+                .request = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                .timeout = settings.call_timeout,
+                .rules = rules,
+                .done = [weak = weak_from_this(), name = poll.id.text](PluginReply reply) {
+                  if (const auto self = weak.lock()) self->on_reply(name, std::move(reply));
+                }});
+  }
+
+  void on_reply(const std::string& name, PluginReply reply) {
+    --calls;
+    ChannelPoll& poll = polls.at(name);  // a channel with a poll in flight is never dropped
+    poll.hints = reply.hints;
+    if (reply.kind == PluginReply::Kind::retry) {
+      poll.in_flight = false;
+      poll.waiting = true;
+      if (plugin_state == PluginState::ready) poll_now(poll);
+    } else if (reply.kind == PluginReply::Kind::returned && reply.code == RESTREAM_OK) {
+      Schedule after = poll.schedule;
+      after.last_poll = clock.wall();
+      after.not_before = *after.last_poll + delay_after_success(interval, poll.hints, random());
+      after.failures = 0;
+      if (poll.wanted) after.last_demand = *after.last_poll;
+      hooks.polled(
+          {.channel = poll.id, .metadata = metadata, .result = std::move(reply.output), .schedule = std::move(after)});
+    } else {
+      fail(poll, failure_of_reply(reply));
+    }
+    start_queued();
+  }
+
+  void start_queued() {
+    while (!queue.empty() && calls < max_calls && plugin_state == PluginState::ready) {
+      const std::string name = std::move(queue.front());
+      queue.pop_front();
+      if (const auto found = polls.find(name); found != polls.end() && found->second.waiting) poll_now(found->second);
+    }
+  }
+
+  void finished(const std::string& name, const Schedule& schedule, const PollVerdict& verdict) {
+    const auto found = polls.find(name);
+    if (found == polls.end()) return;
+    ChannelPoll& poll = found->second;
+    switch (verdict.kind) {
+      case PollVerdict::Kind::committed: {
+        poll.in_flight = false;
+        poll.schedule = schedule;
+        tell(poll, State::live, Reason::none, "the last poll succeeded", schedule.not_before);
+        const auto delay = std::chrono::ceil<Millis>(*schedule.not_before - *schedule.last_poll);
+        if (!drop_if_unwanted(name)) plan(poll, delay);
+        return;
+      }
+      case PollVerdict::Kind::store_failed:
+        // Not the API's fault: what was fetched is dropped, the state before it stays, and the next poll is an interval
+        // off.
+        poll.in_flight = false;
+        log.error("a poll could not be written and was dropped", {{"channel", name}, {"reason", verdict.problem}});
+        if (!drop_if_unwanted(name)) plan(poll, interval);
+        return;
+      case PollVerdict::Kind::bad_result:
+        return fail(poll, {State::failing, Reason::bad_result, verdict.problem});
+      case PollVerdict::Kind::api_error:
+        return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints));
+    }
+  }
+
+  void fail(ChannelPoll& poll, Failure failure) {
+    poll.in_flight = false;
+    const WallTime now = clock.wall();
+    ++poll.schedule.failures;
+    const Millis delay = delay_after_failure(interval, poll.schedule.failures, poll.hints, random());
+    poll.schedule.last_poll = now;
+    poll.schedule.not_before = now + delay;
+    hooks.keep(poll.id, poll.schedule);
+    tell(poll, failure.state, failure.reason, failure.message, poll.schedule.not_before);
+    if (!drop_if_unwanted(poll.id.text)) plan(poll, delay);
+  }
+
+  void tell(ChannelPoll& poll, State state, Reason reason, const std::string& message, std::optional<WallTime> next) {
+    const bool transition = poll.status.state != state || poll.status.reason != reason;
+    if (transition) poll.status.at = clock.wall();
+    poll.status.state = state;
+    poll.status.reason = reason;
+    poll.status.message = log.redact(message);
+    poll.status.next_poll = next;
+    if (transition && state != State::pending)
+      log.write(state == State::live ? LogLevel::info : LogLevel::warning, "channel " + std::string(text(state)),
+                {{"channel", poll.id.text}, {"reason", std::string(text(reason))}, {"message", poll.status.message}});
+    hooks.status(poll.id, poll.status, transition);
+  }
+
+  // --- for people ---------------------------------------------------------------------------------------------------
+
+  std::pair<State, Reason> health() const {
+    if (!settings.enabled) return {State::unavailable, Reason::disabled};
+    if (ended != Reason::none) return {State::unavailable, ended};
+    if (plugin_state == PluginState::restarting) return {State::failing, Reason::plugin_crashed};
+    if (!metadata || plugin_state == PluginState::loading) return {State::pending, Reason::none};
+    if (!missing_keys().empty()) return {State::needs_key, Reason::missing_key};
+    return {State::live, Reason::none};
+  }
+
+  std::string describe(std::uint64_t restarts, const std::string& last_error) const {
+    using json = nlohmann::ordered_json;
+    json entry = metadata ? json::parse(metadata->json) : json::object();
+    entry["name"] = settings.name;
+    const auto [state, reason] = health();
+    entry["health"] = {
+        {"state", text(state)},
+        {"reason", reason == Reason::none ? json() : json(text(reason))},
+        {"restarts", restarts},
+        {"last_error",
+         last_error.empty() && end_problem.empty() ? json() : json(last_error.empty() ? end_problem : last_error)}};
+    json presence = json::object();
+    if (metadata)
+      for (const std::string& key : metadata->keys) presence[key] = keys.contains(key) ? "present" : "missing";
+    entry["keys"] = std::move(presence);
+    // What is left of a quota is not counted yet: null says so.
+    const bool has_quota = metadata && metadata->quota;
+    json quota = has_quota ? json::parse(metadata->json).at("quota") : json();
+    entry["quota"] =
+        has_quota ? json{{"calls", quota.at("calls")}, {"per", quota.at("per")}, {"left", nullptr}, {"renews", nullptr}}
+                  : json();
+    entry["channels"] = polls.size();
+    return entry.dump();
+  }
+
+  FetcherSettings settings;
+  Clock clock;
+  CoreLoop loop;
+  Random random;
+  Log log;
+  FetcherHooks hooks;
+
+  PluginState plugin_state = PluginState::loading;
+  std::string plugin_problem = "it is being loaded";
+  bool asking_metadata = false;
+  bool is_settled = false;
+  Reason ended = Reason::none;  // refused or held: no polls any more
+  std::string end_problem;
+  std::shared_ptr<const Metadata> metadata;
+  std::shared_ptr<const HttpRules> rules;
+  Millis interval{0};
+  std::map<std::string, std::string> keys;
+
+  std::unordered_map<std::string, ChannelPoll> polls;
+  std::size_t calls = 0;
+  std::deque<std::string> queue;  // waiting for a call to end, oldest first
+  Timetable table;
+  std::optional<SteadyTime> wake;  // the earliest time for which the loop was asked
+};
+
+Fetcher::Fetcher(FetcherSettings settings, Clock clock, CoreLoop loop, Random random, Log log, FetcherHooks hooks)
+    : impl_(std::make_shared<Impl>(std::move(settings), std::move(clock), std::move(loop), std::move(random),
+                                   std::move(log), std::move(hooks))) {
+  if (!impl_->settings.enabled) impl_->is_settled = true;
+}
+Fetcher::~Fetcher() = default;
+void Fetcher::plugin_changed(PluginState state, const std::string& problem) { impl_->plugin_changed(state, problem); }
+void Fetcher::set_keys(std::map<std::string, std::string> keys) {
+  impl_->keys = std::move(keys);
+  if (impl_->metadata) impl_->resume_waiting();
+}
+bool Fetcher::settled() const { return impl_->is_settled; }
+std::expected<ChannelId, Refusal> Fetcher::resolve(Params given) const { return impl_->resolve(std::move(given)); }
+void Fetcher::want(const ChannelId& channel, const Schedule& known) { impl_->want(channel, known); }
+void Fetcher::unwant(const std::string& channel) { impl_->unwant(channel); }
+void Fetcher::finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict) {
+  impl_->finished(channel, schedule, verdict);
+}
+std::string Fetcher::describe(std::uint64_t restarts, const std::string& last_error) const {
+  return impl_->describe(restarts, last_error);
+}
+const std::string& Fetcher::name() const { return impl_->settings.name; }
+std::shared_ptr<const Metadata> Fetcher::metadata() const { return impl_->metadata; }
+
+}  // namespace restream

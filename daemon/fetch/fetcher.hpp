@@ -1,0 +1,108 @@
+// A fetcher: what the daemon knows of one name under `fetchers` (or of one plugin file that the configuration does not
+// mention): its metadata, its keys, and the polls of its channels. A state machine: everything it does to the world
+// goes through FetcherHooks, so that tests move its time. Runs on: core.
+//
+// One poll of a channel:  due -> calling the plugin -> result handed to `polled` -> finished() with what the commit
+// said.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fetch/plugin.hpp"
+#include "http/http_client.hpp"
+#include "model/channel_id.hpp"
+#include "model/metadata.hpp"
+#include "model/schedule.hpp"
+#include "model/status.hpp"
+#include "ops/core_loop.hpp"
+#include "ops/log.hpp"
+
+namespace restream {
+
+// From the configuration; constant.
+struct FetcherSettings {
+  std::string name;
+  std::string plugin;
+  std::string config = "{}";  // JSON text
+  bool enabled = true;
+  std::optional<Millis> poll_interval;
+  bool force_interval = false;
+  std::string connect_to;  // config `origin`
+  bool allow_private = false;
+  Millis call_timeout{30000};
+};
+
+// A good answer of the plugin, to be committed.
+struct Polled {
+  ChannelId channel;
+  std::shared_ptr<const Metadata> metadata;
+  std::string result;  // what fetch() emitted
+  Schedule schedule;   // as it will be when the commit succeeds
+};
+
+// What the commit said of it.
+struct PollVerdict {
+  enum class Kind : std::uint8_t { committed, bad_result, api_error, store_failed };
+  Kind kind{};
+  int status = 0;       // of the API, for api_error
+  std::string problem;  // a sentence, for all but committed
+};
+
+// An `error` for a subscriber: code and sentence.
+struct Refusal {
+  std::string code;
+  std::string message;
+};
+
+struct FetcherHooks {
+  std::function<void(PluginCall)> call;                                          // into the plugin
+  std::function<void(Polled)> polled;                                            // commit this, then finished()
+  std::function<void(const ChannelId&, const Status&, bool transition)> status;  // `transition`: tell subscribers
+  std::function<void(const ChannelId&, const Schedule&)> keep;                   // a schedule changed without a commit
+  std::function<void(const ChannelId&)> idle;                                    // no longer polled, nothing under way
+  std::function<void()> settled;                                                 // resolve() now knows
+};
+
+class Fetcher {
+ public:
+  Fetcher(FetcherSettings settings, Clock clock, CoreLoop loop, Random random, Log log, FetcherHooks hooks);
+  ~Fetcher();
+  Fetcher(const Fetcher&) = delete;
+  Fetcher& operator=(const Fetcher&) = delete;
+
+  // The plugin's state, after every change of it. `problem` is a sentence.
+  void plugin_changed(PluginState state, const std::string& problem);
+
+  // All key values that the keystore holds for this fetcher. Channels that waited for a key are polled.
+  void set_keys(std::map<std::string, std::string> keys);
+
+  // False while it is not yet known whether this fetcher works: ask again after hooks.settled.
+  [[nodiscard]] bool settled() const;
+  [[nodiscard]] std::expected<ChannelId, Refusal> resolve(Params given) const;
+
+  // Somebody wants the channel / nobody does any more. `known` is what the store remembers of it.
+  void want(const ChannelId& channel, const Schedule& known);
+  void unwant(const std::string& channel);
+
+  // `schedule` is that of the Polled it answers.
+  void finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict);
+
+  // One entry of GET /fetchers without the closing parts that others know: metadata, keys, quota, channels. JSON text.
+  [[nodiscard]] std::string describe(std::uint64_t restarts, const std::string& last_error) const;
+  [[nodiscard]] const std::string& name() const;
+  [[nodiscard]] std::shared_ptr<const Metadata> metadata() const;  // null until known
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace restream

@@ -1,0 +1,44 @@
+// All plugins and fetchers: one plugin for each .so of the plugins directory, one fetcher for each plugin and for each
+// name under `fetchers` in the configuration. Runs on: core. Owns them all.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "fetch/fetcher.hpp"
+#include "fetch/plugin.hpp"
+
+namespace restream {
+
+using KeyValues = std::map<std::string, std::map<std::string, std::string>>;  // fetcher -> key -> value
+
+class Fetchers {
+ public:
+  // `hooks.call` is set here.
+  Fetchers(Plugin::Surroundings surroundings, const Config& config, std::filesystem::path host, FetcherHooks hooks);
+  ~Fetchers();
+  Fetchers(const Fetchers&) = delete;
+  Fetchers& operator=(const Fetchers&) = delete;
+
+  // Reads the directory and starts a host for each plugin. The error is a sentence.
+  std::expected<void, std::string> start();
+
+  void set_keys(const KeyValues& keys);
+
+  [[nodiscard]] Fetcher* find(const std::string& name);
+  // Every plugin file present is loaded or refused.
+  [[nodiscard]] bool settled() const;
+  // {"fetchers": […]} or, with a name, that one alone (nothing when it does not exist). JSON text.
+  [[nodiscard]] std::optional<std::string> describe(const std::optional<std::string>& name) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace restream

@@ -1,0 +1,303 @@
+#include "fetch/plugin.hpp"
+
+#include <restream/fetcher.h>
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace restream {
+
+namespace {
+
+constexpr Millis first_backoff = Seconds(1);
+constexpr Millis longest_backoff = std::chrono::minutes(5);
+constexpr auto crash_window = std::chrono::minutes(10);
+constexpr std::size_t crashes_until_held = 5;
+
+// The HTTP of a call ends before the call does, so that a slow API is told apart from a plugin that hangs.
+Millis http_part(Millis timeout) { return timeout - std::clamp<Millis>(timeout / 6, Millis(200), Seconds(5)); }
+
+std::int32_t code_of(HttpProblem problem) {
+  switch (problem) {
+    case HttpProblem::bad_request:
+      return RESTREAM_BAD_REQUEST;
+    case HttpProblem::refused:
+      return RESTREAM_REFUSED;
+    case HttpProblem::unreachable:
+      return RESTREAM_UNREACHABLE;
+    case HttpProblem::timeout:
+      return RESTREAM_TIMEOUT;
+    case HttpProblem::too_large:
+      return RESTREAM_TOO_LARGE;
+    case HttpProblem::cancelled:
+      return RESTREAM_CANCELLED;
+  }
+  return RESTREAM_FAILED;
+}
+
+HostHttpResponse response_of(HttpResult result) {
+  if (!result)
+    return {.code = code_of(result.error().problem),
+            .status = 0,
+            .headers = {},
+            .body = {},
+            .error = std::move(result.error().message)};
+  return {.code = RESTREAM_OK,
+          .status = result->status,
+          .headers = std::move(result->headers),
+          .body = std::move(result->body),
+          .error = {}};
+}
+
+LogLevel level_of(int level) {
+  switch (level) {
+    case RESTREAM_DEBUG:
+      return LogLevel::debug;
+    case RESTREAM_WARNING:
+      return LogLevel::warning;
+    case RESTREAM_ERROR:
+      return LogLevel::error;
+    default:
+      return LogLevel::info;
+  }
+}
+
+std::string_view source_text(LogSource source) {
+  switch (source) {
+    case LogSource::plugin:
+      return "plugin";
+    case LogSource::standard_output:
+      return "stdout";
+    case LogSource::standard_error:
+      return "stderr";
+  }
+  return "";
+}
+
+}  // namespace
+
+struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
+  // A call under way in the host.
+  struct Call {
+    std::shared_ptr<const HttpRules> rules;
+    SteadyTime http_deadline;
+    std::function<void(PluginReply)> done;
+    PluginReply reply;  // filled as its requests are answered
+    std::vector<HttpTicket> requests;
+  };
+
+  Impl(Surroundings given, HostOptions host_options, std::function<void()> on_change)
+      : around(std::move(given)), options(std::move(host_options)), changed(std::move(on_change)) {}
+
+  void start() {
+    state = PluginState::loading;
+    const std::weak_ptr<Impl> weak = weak_from_this();
+    HostCallbacks callbacks;
+    callbacks.ready = [weak](const HostReady& ready) {
+      if (const auto self = weak.lock()) self->on_ready(ready);
+    };
+    callbacks.ended = [weak](HostEnd end) {
+      if (const auto self = weak.lock()) self->on_end(std::move(end));
+    };
+    callbacks.http = [weak](CallNumber call, HostHttpRequest request, std::function<void(HostHttpResponse)> reply) {
+      if (const auto self = weak.lock()) self->on_http(call, std::move(request), std::move(reply));
+    };
+    callbacks.log = [weak](LogSource source, int level, const std::string& line) {
+      if (const auto self = weak.lock()) self->on_log(source, level, line);
+    };
+    host = std::make_unique<HostProcess>(around.io, around.clock, options, std::move(callbacks));
+    if (auto started = host->start(); !started) {
+      // Told by way of the loop: nobody expects a change from inside start().
+      around.loop.post([weak, reason = std::move(started.error())] {
+        if (const auto self = weak.lock())
+          self->on_end({.refused = false, .timed_out = false, .reason = reason, .last_line = {}});
+      });
+    }
+  }
+
+  void on_ready(const HostReady& ready) {
+    around.log.info("plugin loaded", {{"plugin", options.name},
+                                      {"pid", std::to_string(host->pid())},
+                                      {"sdk", ready.sdk_version},
+                                      {"abi", ready.abi}});
+    state = PluginState::ready;
+    settled = true;
+    changed();
+  }
+
+  void on_end(HostEnd end) {
+    settled = true;
+    std::string reason = end.reason;
+    if (!end.last_line.empty()) reason += "; its last line: " + end.last_line;
+    last_error = around.log.redact(reason);
+    // Destroyed by way of the loop, because this may be one of its own callbacks.
+    around.loop.post([old = std::shared_ptr<HostProcess>(std::move(host))] {});
+    if (end.refused) {
+      state = PluginState::refused;
+      problem = end.reason;
+      around.log.error("plugin refused",
+                       {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
+    } else {
+      restart_later(end, reason);
+    }
+    settle_lost(end);
+    changed();
+  }
+
+  void restart_later(const HostEnd& end, const std::string& reason) {
+    ++restarts;
+    state = PluginState::restarting;
+    problem = "its host ended: " + end.reason;
+    Millis delay{0};
+    if (!end.timed_out) {
+      const SteadyTime now = around.clock.steady();
+      crashes.push_back(now);
+      while (crashes.front() < now - crash_window) crashes.pop_front();
+      if (crashes.size() >= crashes_until_held) {
+        state = PluginState::held;
+        problem = "held after " + std::to_string(crashes.size()) + " crashes in ten minutes: " + end.reason;
+        around.log.error("plugin held: replace the file and restart restreamd",
+                         {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
+        return;
+      }
+      delay = std::min(first_backoff * (1U << (crashes.size() - 1)), longest_backoff);
+      delay += Millis(static_cast<Millis::rep>(static_cast<double>(delay.count()) * around.random() / 4));
+    }
+    around.log.error("plugin host ended", {{"plugin", options.name},
+                                           {"file", options.plugin.string()},
+                                           {"reason", reason},
+                                           {"restart_in", std::to_string(delay.count()) + "ms"}});
+    around.loop.at(around.clock.steady() + delay, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->start();
+    });
+  }
+
+  // Calls that were under way when the host ended. Each got `lost` before on_end() and waits here for the reason.
+  void settle_lost(const HostEnd& end) {
+    for (auto& [done, reply] : std::exchange(lost, {})) {
+      reply.kind = end.timed_out ? PluginReply::Kind::retry : PluginReply::Kind::crashed;
+      reply.problem = end.reason;
+      reply.last_line = end.last_line;
+      done(std::move(reply));
+    }
+  }
+
+  void call(PluginCall asked) {
+    if (state != PluginState::ready) {
+      PluginReply reply;
+      reply.kind = PluginReply::Kind::retry;
+      reply.problem = problem;
+      around.loop.post([done = std::move(asked.done), reply = std::move(reply)]() mutable { done(std::move(reply)); });
+      return;
+    }
+    const SteadyTime now = around.clock.steady();
+    // done() may only come after call() has returned the number, which HostProcess promises.
+    const auto number = std::make_shared<CallNumber>(0);
+    *number = host->call(asked.function, std::move(asked.request), now + asked.timeout,
+                         [weak = weak_from_this(), number](CallResult result) {
+                           if (const auto self = weak.lock()) self->on_result(*number, std::move(result));
+                         });
+    calls.emplace(*number, Call{.rules = std::move(asked.rules),
+                                .http_deadline = now + http_part(asked.timeout),
+                                .done = std::move(asked.done),
+                                .reply = {},
+                                .requests = {}});
+  }
+
+  void on_result(CallNumber number, CallResult result) {
+    auto node = calls.extract(number);
+    if (node.empty()) return;
+    Call call = std::move(node.mapped());
+    for (const HttpTicket ticket : call.requests) around.http.cancel(ticket);
+    PluginReply reply = std::move(call.reply);
+    reply.last_line = last_line;
+    if (result.kind == CallResult::Kind::lost) {
+      lost.emplace_back(std::move(call.done), std::move(reply));
+      return;
+    }
+    reply.kind = result.kind == CallResult::Kind::returned ? PluginReply::Kind::returned : PluginReply::Kind::timed_out;
+    reply.code = result.code;
+    reply.output = std::move(result.output);
+    if (reply.kind == PluginReply::Kind::timed_out) reply.problem = "the plugin did not return in time";
+    call.done(std::move(reply));
+  }
+
+  void on_http(CallNumber number, HostHttpRequest asked, std::function<void(HostHttpResponse)> reply) {
+    const auto found = calls.find(number);
+    if (found == calls.end() || !found->second.rules) {
+      reply({.code = found == calls.end() ? RESTREAM_CANCELLED : RESTREAM_REFUSED,
+             .status = 0,
+             .headers = {},
+             .body = {},
+             .error = "no HTTP here"});
+      return;
+    }
+    Call& call = found->second;
+    HttpRequest request{.method = asked.method.empty() ? "GET" : std::move(asked.method),
+                        .url = std::move(asked.url),
+                        .headers = std::move(asked.headers),
+                        .body = std::move(asked.body),
+                        .deadline = call.http_deadline,
+                        .rules = call.rules};
+    auto answered = [weak = weak_from_this(), number, loop = around.loop,
+                     reply = std::move(reply)](HttpResult result) mutable {
+      // On the http thread: core is where everything else is.
+      loop.post([weak, number, reply = std::move(reply), result = std::move(result)]() mutable {
+        if (const auto self = weak.lock()) self->remember(number, result);
+        reply(response_of(std::move(result)));
+      });
+    };
+    call.requests.push_back(around.http.start(std::move(request), std::move(answered)));
+  }
+
+  void remember(CallNumber number, const HttpResult& result) {
+    const auto found = calls.find(number);
+    if (found == calls.end()) return;
+    PluginReply& reply = found->second.reply;
+    if (result) {
+      reply.http_problem.reset();
+      reply.http_message.clear();
+      reply.http_status = result->status;
+      reply.hints = read_hints(result->headers, around.clock.wall());
+    } else {
+      reply.http_problem = result.error().problem;
+      reply.http_message = result.error().message;
+    }
+  }
+
+  void on_log(LogSource source, int level, const std::string& line) {
+    last_line = line;
+    around.log.write(level_of(level), line, {{"plugin", options.name}, {"source", std::string(source_text(source))}});
+  }
+
+  Surroundings around;
+  HostOptions options;
+  std::function<void()> changed;
+  PluginState state = PluginState::loading;
+  bool settled = false;
+  std::string problem = "it is being loaded";
+  std::string last_error;
+  std::string last_line;
+  std::uint64_t restarts = 0;
+  std::deque<SteadyTime> crashes;
+  std::unique_ptr<HostProcess> host;
+  std::unordered_map<CallNumber, Call> calls;
+  std::vector<std::pair<std::function<void(PluginReply)>, PluginReply>> lost;
+};
+
+Plugin::Plugin(Surroundings surroundings, HostOptions options, std::function<void()> changed)
+    : impl_(std::make_shared<Impl>(std::move(surroundings), std::move(options), std::move(changed))) {}
+Plugin::~Plugin() = default;
+void Plugin::start() { impl_->start(); }
+void Plugin::call(PluginCall call) { impl_->call(std::move(call)); }
+PluginState Plugin::state() const { return impl_->state; }
+bool Plugin::settled() const { return impl_->settled; }
+const std::string& Plugin::name() const { return impl_->options.name; }
+std::string Plugin::problem() const { return impl_->state == PluginState::ready ? std::string() : impl_->problem; }
+std::uint64_t Plugin::restarts() const { return impl_->restarts; }
+std::string Plugin::last_error() const { return impl_->last_error; }
+
+}  // namespace restream

@@ -1,0 +1,88 @@
+// One plugin file and its host: starts the host, restarts it with backoff when it ends, forwards the plugin's HTTP.
+// Runs on: core. Owns the host process. Several fetchers may share a plugin.
+//
+//   loading -> ready -> restarting -> loading …      a crash, a kill for a call past its deadline
+//   loading -> refused                               not a fetcher, another ABI, cannot be loaded
+//   restarting -> held                               five crashes in ten minutes
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "fetch/host_process.hpp"
+#include "fetch/schedule.hpp"
+#include "http/http_client.hpp"
+#include "model/clock.hpp"
+#include "ops/core_loop.hpp"
+#include "ops/log.hpp"
+
+namespace restream {
+
+enum class PluginState : std::uint8_t { loading, ready, restarting, refused, held };
+
+// What became of a call, with what the daemon saw of its HTTP requests.
+struct PluginReply {
+  enum class Kind : std::uint8_t {
+    returned,   // with `code`; `output` is what was emitted
+    timed_out,  // the plugin did not come back
+    crashed,    // its host ended; `problem` says how
+    retry,      // not this call's fault (the host was killed for another one, or is not up): ask again when ready
+  };
+  Kind kind{};
+  std::int32_t code = 0;
+  std::string output;
+  std::string problem;                      // a sentence, for every kind but `returned`
+  std::string last_line;                    // what the plugin logged last
+  std::optional<HttpProblem> http_problem;  // of the last request, when there was no answer
+  std::string http_message;
+  int http_status = 0;  // of the last answer
+  Hints hints;          // of the last answer
+};
+
+struct PluginCall {
+  HostFunction function{};
+  std::string request;
+  Millis timeout{};
+  std::shared_ptr<const HttpRules> rules;  // null: no HTTP
+  std::function<void(PluginReply)> done;
+};
+
+class Plugin {
+ public:
+  struct Surroundings {
+    boost::asio::io_context& io;
+    CoreLoop loop;
+    Clock clock;
+    Random random;
+    HttpClient& http;
+    Log log;
+  };
+
+  // `changed` is called after every change of state, not from inside start().
+  Plugin(Surroundings surroundings, HostOptions options, std::function<void()> changed);
+  ~Plugin();
+  Plugin(const Plugin&) = delete;
+  Plugin& operator=(const Plugin&) = delete;
+
+  void start();
+
+  // `done` comes once, not from inside call().
+  void call(PluginCall call);
+
+  [[nodiscard]] PluginState state() const;
+  // True once it is clear whether the file is a fetcher: after the first `ready`, `refused` or failed start.
+  [[nodiscard]] bool settled() const;
+  [[nodiscard]] const std::string& name() const;
+  [[nodiscard]] std::string problem() const;  // why it is not ready; empty when it is
+  [[nodiscard]] std::uint64_t restarts() const;
+  [[nodiscard]] std::string last_error() const;  // empty: none yet
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace restream

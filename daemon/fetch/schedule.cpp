@@ -1,0 +1,110 @@
+#include "fetch/schedule.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+namespace restream {
+
+namespace {
+
+constexpr Millis longest_hint = std::chrono::hours(24);
+constexpr Millis longest_backoff = std::chrono::minutes(30);
+constexpr double jitter = 0.05;
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+std::optional<Millis> seconds_of(std::string_view text) {
+  text = trim(text);
+  long value = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end.ec == std::errc::result_out_of_range) return longest_hint;
+  if (end.ec != std::errc{} || end.ptr != text.data() + text.size() || value < 0) return std::nullopt;
+  return std::min<Millis>(Seconds(std::min<long>(value, 86400)), longest_hint);
+}
+
+Millis clamp_hint(Millis delay) { return std::clamp(delay, Millis(0), longest_hint); }
+
+Millis scaled(Millis delay, double factor) {
+  return Millis(static_cast<Millis::rep>(static_cast<double>(delay.count()) * factor));
+}
+
+Millis longest(Millis delay, const Hints& hints) {
+  return std::max({delay, hints.retry_after.value_or(Millis(0)), hints.fresh_for.value_or(Millis(0)),
+                   hints.poll_interval.value_or(Millis(0))});
+}
+
+std::optional<Millis> max_age_of(std::string_view cache_control) {
+  while (!cache_control.empty()) {
+    const std::size_t comma = std::min(cache_control.find(','), cache_control.size());
+    const std::string_view directive = trim(cache_control.substr(0, comma));
+    cache_control.remove_prefix(std::min(comma + 1, cache_control.size()));
+    constexpr std::string_view name = "max-age=";
+    if (directive.starts_with(name)) return seconds_of(directive.substr(name.size()));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<WallTime> parse_http_date(std::string_view text) {
+  const std::string copy(trim(text));
+  std::tm parts{};
+  const char* end = strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return std::chrono::system_clock::from_time_t(timegm(&parts));
+}
+
+Hints read_hints(const std::vector<std::pair<std::string, std::string>>& headers, WallTime now) {
+  const auto find = [&](std::string_view name) -> const std::string* {
+    const auto found =
+        std::ranges::find(headers, name, [](const auto& header) { return std::string_view(header.first); });
+    return found == headers.end() ? nullptr : &found->second;
+  };
+  const auto until = [](WallTime then, WallTime since) {
+    return clamp_hint(std::chrono::duration_cast<Millis>(then - since));
+  };
+  Hints hints;
+  if (const std::string* value = find("retry-after")) {
+    hints.retry_after = seconds_of(*value);
+    if (!hints.retry_after)
+      if (const auto date = parse_http_date(*value)) hints.retry_after = until(*date, now);
+  }
+  if (const std::string* value = find("x-poll-interval")) hints.poll_interval = seconds_of(*value);
+  if (const std::string* value = find("cache-control")) hints.fresh_for = max_age_of(*value);
+  if (hints.fresh_for) {
+    const std::string* age = find("age");
+    if (const auto old = age != nullptr ? seconds_of(*age) : std::nullopt)
+      hints.fresh_for = clamp_hint(*hints.fresh_for - *old);
+  } else if (const std::string* value = find("expires")) {
+    const std::string* date = find("date");
+    const auto sent = date != nullptr ? parse_http_date(*date) : std::nullopt;
+    if (const auto expires = parse_http_date(*value)) hints.fresh_for = until(*expires, sent.value_or(now));
+  }
+  return hints;
+}
+
+Millis delay_after_success(Millis interval, const Hints& hints, double random) {
+  return scaled(longest(interval, hints), 1.0 + jitter * random);
+}
+
+Millis delay_after_failure(Millis interval, unsigned failures, const Hints& hints, double random) {
+  const Millis most = std::max(longest_backoff, interval);
+  Millis backoff = interval;
+  for (unsigned i = 1; i < failures && backoff < most; ++i) backoff *= 2;
+  backoff = std::min(backoff, most);
+  const Millis jittered = std::max(interval, scaled(backoff, 0.5 + random / 2));
+  return longest(jittered, hints);
+}
+
+Millis delay_of_first(Millis interval, const Schedule& schedule, WallTime now) {
+  if (!schedule.not_before) return Millis(0);
+  const auto left = std::chrono::ceil<Millis>(*schedule.not_before - now);
+  return std::clamp(left, Millis(0), std::max(longest_hint, interval));
+}
+
+}  // namespace restream

@@ -1,0 +1,66 @@
+// Which subscriptions of this thread follow which channel. Runs on: serve.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "channel/feed.hpp"
+
+namespace restream {
+
+class Subscriptions;
+struct Subscription;
+
+// A channel as this thread knows it.
+struct ThreadChannel {
+  std::uint64_t head = 0;  // the offset of the newest event announced to this thread
+  std::vector<Subscription*> subscriptions;
+};
+
+// A status that waits until the subscription has been sent the events before it.
+struct KeptStatus {
+  std::uint64_t head = 0;
+  Frames frame;
+};
+
+// One subscription of one connection. Owned by the connection's Subscriptions, listed in the thread's ChannelTable.
+struct Subscription {
+  Subscriptions* owner = nullptr;
+  std::uint64_t serial = 0;  // of the connection; never used twice
+  ChannelNumber number = 0;
+  Deliver deliver = Deliver::both;
+  std::shared_ptr<const std::string> label;
+  std::uint64_t epoch = 0;
+  std::uint64_t cursor = 0;        // the offset up to which events were sent
+  bool awaiting_snapshot = false;  // the cursor means nothing yet
+  bool waiting = false;            // for its turn to read from the log
+  bool reading = false;
+  bool retry = false;    // the last read failed: once more, a little later
+  bool excused = false;  // the subscriber was told that the log cannot be read
+  std::vector<KeptStatus> statuses;
+  ThreadChannel* channel = nullptr;
+  std::size_t place = 0;  // in channel->subscriptions
+
+  [[nodiscard]] bool behind() const { return awaiting_snapshot || cursor < channel->head; }
+};
+
+class ChannelTable {
+ public:
+  // `head` is what attach() answered.
+  void add(Subscription& subscription, std::uint64_t head);
+  void remove(Subscription& subscription);
+
+  void announce(const Announcement& announcement);
+  void announce_status(const StatusAnnouncement& announcement);
+
+  // Null when no subscription of this thread follows it.
+  [[nodiscard]] const ThreadChannel* find(ChannelNumber number) const;
+
+ private:
+  std::unordered_map<ChannelNumber, ThreadChannel> channels_;
+};
+
+}  // namespace restream

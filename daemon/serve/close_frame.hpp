@@ -1,0 +1,25 @@
+// Close codes, and the frame that carries one. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace restream {
+
+inline constexpr std::uint16_t close_going_away = 1001;
+inline constexpr std::uint16_t close_policy = 1008;
+inline constexpr std::uint16_t close_try_again_later = 1013;
+
+// A reason may be 123 bytes long; what is longer is cut.
+inline std::string close_frame(std::uint16_t code, std::string_view reason) {
+  constexpr std::size_t reason_limit = 123;
+  reason = reason.substr(0, reason_limit);
+  std::string frame = "\x88";
+  frame += static_cast<char>(reason.size() + 2);
+  frame += static_cast<char>(code >> 8U);
+  frame += static_cast<char>(code & 0xffU);
+  return frame.append(reason);
+}
+
+}  // namespace restream

@@ -1,0 +1,131 @@
+#include "serve/connection.hpp"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "serve/loop.hpp"
+
+namespace restream {
+
+namespace {
+
+constexpr Seconds stall_limit{10};
+// The server has 10 s to end in, and spreads its goodbyes over 5 of them.
+constexpr Seconds linger{3};
+
+}  // namespace
+
+Connection::Connection(Loop& loop, Socket socket, std::string address, ConnectionSlot slot)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      address_(std::move(address)),
+      slot_(std::move(slot)),
+      outbox_(socket_.native_handle()) {}
+
+void Connection::send(Frames bytes, Outbox::Kind kind) {
+  if (ending_ || closed_) return;
+  if (outbox_.queued() == 0) progress_ = loop_.now();
+  outbox_.send(std::move(bytes), kind);
+  after_send();
+}
+
+void Connection::send_last(Frames bytes, bool bounded) {
+  send(std::move(bytes));
+  end(bounded);
+}
+
+void Connection::when_room(std::move_only_function<void()> go_on) {
+  if (outbox_.queued() <= high_water || closed_)
+    go_on();
+  else
+    held_ = std::move(go_on);
+}
+
+void Connection::after_send() {
+  if (outbox_.broken()) {
+    // Not now: the caller may be in the middle of a list that this would change.
+    asio::post(socket_.get_executor(), [self = shared_from_this()] { self->abort(); });
+  } else if (outbox_.queued() > 0) {
+    wait_writable();
+  }
+}
+
+void Connection::wait_writable() {
+  if (waiting_ || closed_) return;
+  waiting_ = true;
+  socket_.async_wait(Socket::wait_write,
+                     [self = shared_from_this()](const ErrorCode& error) { self->on_writable(error); });
+}
+
+void Connection::on_writable(const ErrorCode& error) {
+  waiting_ = false;
+  if (closed_) return;
+  if (error) return abort();
+  if (outbox_.flush() > 0) progress_ = loop_.now();
+  if (outbox_.broken()) return abort();
+  if (outbox_.queued() > 0) wait_writable();
+  shut_down_if_flushed();
+  if (outbox_.queued() >= low_water) return;
+  if (held_) std::exchange(held_, nullptr)();
+  // A copy: the session may be replaced by the one it hands the connection to.
+  if (const std::function<void()> call = on_room; call) call();
+}
+
+void Connection::end(bool bounded) {
+  if (closed_) return;
+  ending_ = true;
+  if (bounded) deadline_ = std::min(deadline_, loop_.now() + linger);
+  shut_down_if_flushed();
+}
+
+void Connection::shut_down_if_flushed() {
+  if (!ending_ || shut_down_ || closed_ || outbox_.queued() > 0) return;
+  if (peer_done_) return abort();
+  shut_down_ = true;
+  deadline_ = std::min(deadline_, loop_.now() + linger);
+  ErrorCode ignored;  // the peer may be gone already
+  socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+void Connection::drain_and_close(bool bounded) {
+  end(bounded);
+  if (closed_ || draining_) return;
+  draining_ = true;
+  if (held_) std::exchange(held_, nullptr)();
+  drain();
+}
+
+void Connection::drain() {
+  // One buffer for all: nobody looks at what it holds.
+  static thread_local std::array<char, 16384> waste;
+  socket_.async_read_some(asio::buffer(waste), [self = shared_from_this()](const ErrorCode& error, std::size_t) {
+    if (self->closed_) return;
+    if (!error) return self->drain();
+    // The peer may have only half-closed, and still be reading what is queued.
+    self->peer_done_ = true;
+    if (self->outbox_.queued() == 0 || error != asio::error::eof) self->abort();
+  });
+}
+
+void Connection::abort() {
+  if (closed_) return;
+  closed_ = true;
+  ending_ = true;
+  ErrorCode ignored;
+  socket_.close(ignored);
+  outbox_.drop();
+  if (held_) std::exchange(held_, nullptr)();
+  on_room = nullptr;
+  if (on_closed) asio::post(socket_.get_executor(), std::exchange(on_closed, nullptr));
+}
+
+bool Connection::stalled(SteadyTime now) const { return outbox_.queued() > 0 && now - progress_ >= stall_limit; }
+
+void Connection::tick(SteadyTime now) {
+  if (now >= deadline_ || (ending_ && stalled(now))) abort();
+}
+
+}  // namespace restream

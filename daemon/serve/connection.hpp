@@ -1,0 +1,85 @@
+// One accepted socket with its outbox: what the HTTP and the WebSocket session of a connection have in common.
+// Runs on: serve.
+//
+// How it ends, so that the peer reads our last bytes: flush, half-close, read and drop what still comes until the peer
+// closes too or a few seconds are over, then close. (Closing with unread input makes the kernel send a reset, and a
+// reset throws away what the peer has not read yet.)
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "model/clock.hpp"
+#include "serve/limits.hpp"
+#include "serve/net.hpp"
+#include "serve/outbox.hpp"
+
+namespace restream {
+
+class Loop;
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  // Fed again, read from again, once less than this is queued.
+  static constexpr std::size_t low_water = 64U << 10U;
+  // The peer's frames are not read, and control frames not answered, while more than this is queued.
+  static constexpr std::size_t high_water = 256U << 10U;
+
+  Connection(Loop& loop, Socket socket, std::string address, ConnectionSlot slot);
+
+  // The session sets these; they hold it weakly.
+  std::function<void()> on_room;    // less than low_water is queued again
+  std::function<void()> on_closed;  // the socket is closed; called once, never from within another call
+
+  [[nodiscard]] Loop& loop() const { return loop_; }
+  [[nodiscard]] Socket& socket() { return socket_; }
+  [[nodiscard]] const std::string& address() const { return address_; }
+  [[nodiscard]] bool refused() const { return slot_.kind() == ConnectionSlot::Kind::refused; }
+  [[nodiscard]] const Outbox& outbox() const { return outbox_; }
+
+  // Nothing is sent after send_last(): its bytes hold the close frame, or the answer that ends the connection.
+  void send(Frames bytes, Outbox::Kind kind = Outbox::Kind::other);
+  void send_last(Frames bytes, bool bounded);
+  // Calls `go_on` once there is room for more control frames: at once, if there is.
+  void when_room(std::move_only_function<void()> go_on);
+
+  // Half-closes once everything is flushed. The session goes on reading, until the peer closes or time is up: a few
+  // seconds from the flush or, when `bounded`, from now.
+  void end(bool bounded);
+  // As end(), and reads from now on, dropping what comes. The session must not be reading.
+  void drain_and_close(bool bounded);
+  // Closes at once.
+  void abort();
+
+  [[nodiscard]] bool ending() const { return ending_; }
+  [[nodiscard]] bool closed() const { return closed_; }
+  // Bytes have been queued for too long without the kernel taking one.
+  [[nodiscard]] bool stalled(SteadyTime now) const;
+  void tick(SteadyTime now);
+
+ private:
+  void after_send();
+  void wait_writable();
+  void on_writable(const ErrorCode& error);
+  void shut_down_if_flushed();
+  void drain();
+
+  Loop& loop_;
+  Socket socket_;
+  const std::string address_;
+  ConnectionSlot slot_;
+  Outbox outbox_;
+  std::move_only_function<void()> held_;
+  SteadyTime progress_;  // when the kernel last took a byte, while bytes are queued
+  SteadyTime deadline_ = SteadyTime::max();
+  bool waiting_ = false;
+  bool ending_ = false;
+  bool shut_down_ = false;
+  bool draining_ = false;
+  bool peer_done_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace restream

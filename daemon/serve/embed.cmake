@@ -1,0 +1,10 @@
+# cmake -DWEB=folder -DOUT=page.cpp -P embed.cmake: writes page.cpp from the files of web/.
+set(text "// Generated from web/ by embed.cmake.\n#include \"serve/page.hpp\"\n\nnamespace restream {\n\n")
+foreach(pair "page_html=index.html" "page_script=viewer.js" "page_style=viewer.css")
+  string(REPLACE "=" ";" pair "${pair}")
+  list(GET pair 0 function)
+  list(GET pair 1 file)
+  file(READ "${WEB}/${file}" content)
+  string(APPEND text "std::string_view ${function}() {\n  return R\"embedded(${content})embedded\";\n}\n\n")
+endforeach()
+file(WRITE "${OUT}" "${text}}  // namespace restream\n")

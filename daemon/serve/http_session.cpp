@@ -1,0 +1,159 @@
+#include "serve/http_session.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <utility>
+
+#include "serve/routes.hpp"
+#include "serve/ws_session.hpp"
+
+namespace restream {
+
+namespace {
+
+constexpr std::size_t head_limit = 8192;
+constexpr Seconds head_time{5};
+constexpr Seconds rest_time{60};
+constexpr std::string_view head_end = "\r\n\r\n";
+
+}  // namespace
+
+HttpSession::HttpSession(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+
+void HttpSession::start(std::shared_ptr<Connection> connection) {
+  Loop& loop = connection->loop();
+  auto session = std::make_shared<HttpSession>(std::move(connection));
+  const std::weak_ptr<HttpSession> weak = session;
+  session->connection_->on_room = [weak] {
+    if (const auto self = weak.lock()) self->next();
+  };
+  session->connection_->on_closed = [weak, &loop] {
+    if (const auto self = weak.lock()) loop.remove(self.get());
+  };
+  session->deadline_ = loop.clock().steady() + head_time;
+  loop.add(session);
+  session->read();
+}
+
+void HttpSession::tick(SteadyTime now) {
+  connection_->tick(now);
+  if (connection_->ending()) return;
+  if (connection_->stalled(now)) return connection_->abort();
+  if (answering_ || now < deadline_) return;
+  // Resting between two requests is no fault, but it ends too.
+  if (!first_ && input_.empty()) return connection_->abort();
+  refuse(408, "the request's head took longer than 5 s");
+}
+
+void HttpSession::go_away() {
+  if (!answering_ && !first_ && input_.empty()) connection_->abort();
+  // Otherwise there is a request to answer; send() ends the connection after it.
+}
+
+Seconds HttpSession::time_for_next() const { return input_.empty() ? rest_time : head_time; }
+
+// Handles the next request, or reads more of it.
+void HttpSession::next() {
+  if (answering_ || connection_->ending() || connection_->closed()) return;
+  // An answer that is still leaving: its reader has no use for another one now.
+  if (connection_->outbox().queued() >= Connection::low_water) {
+    deadline_ = SteadyTime::max();
+    return;
+  }
+  if (deadline_ == SteadyTime::max()) deadline_ = connection_->loop().clock().steady() + time_for_next();
+  // Empty lines before a request are allowed.
+  while (input_.starts_with("\r\n")) input_.erase(0, 2);
+  if (!input_.empty() && (input_[0] < 'A' || input_[0] > 'Z')) return refuse(400, "not an HTTP request");
+  const std::size_t end = input_.find(head_end, looked_ < head_end.size() ? 0 : looked_ - head_end.size());
+  looked_ = input_.size();
+  if (end == std::string::npos && input_.size() <= head_limit) return read();
+  if (end == std::string::npos || end + head_end.size() > head_limit)
+    return refuse(431, "the request's head is larger than 8 KiB");
+  auto request = parse_request(std::string_view(input_).substr(0, end + head_end.size()));
+  input_.erase(0, end + head_end.size());
+  looked_ = 0;
+  if (!request) return refuse(400, request.error());
+  if (request->has_body) return refuse(413, "requests with a body are not understood here");
+  handle(std::move(*request));
+}
+
+void HttpSession::read() {
+  if (std::exchange(reading_, true)) return;
+  connection_->socket().async_read_some(
+      asio::buffer(chunk_),
+      [self = shared_from_this()](const ErrorCode& error, std::size_t size) { self->on_bytes(error, size); });
+}
+
+void HttpSession::on_bytes(const ErrorCode& error, std::size_t size) {
+  reading_ = false;
+  if (connection_->closed()) return;
+  // While ending (a 408), what still comes is dropped.
+  if (error || connection_->ending()) return connection_->drain_and_close(false);
+  // The rest is over: from now on the head has its 5 s.
+  if (!first_ && input_.empty()) deadline_ = connection_->loop().clock().steady() + head_time;
+  input_.append(chunk_.data(), size);
+  next();
+}
+
+void HttpSession::refuse(int status, std::string_view message) {
+  head_ = false;
+  keep_alive_ = false;
+  origin_.clear();
+  send(error_answer(status, "bad_request", message));
+}
+
+void HttpSession::handle(Request request) {
+  first_ = false;
+  answering_ = true;
+  head_ = request.method == "HEAD";
+  keep_alive_ = request.keep_alive;
+  const std::string_view origin = request.header("origin");
+  Loop& loop = connection_->loop();
+  origin_ = !origin.empty() && loop.origins().allows(origin, request.header("host")) ? origin : "";
+
+  // Health is told to whoever asks: a full house is no reason to restart the server.
+  const bool health = request.path == "/livez" || request.path == "/readyz";
+  if (connection_->refused()) keep_alive_ = false;
+  if (connection_->refused() && !health) {
+    Answer answer = error_answer(503, "unavailable", "too many connections; try again later");
+    answer.headers.emplace_back("Retry-After", "5");
+    return send(answer);
+  }
+  if (request.upgrade()) return upgrade(request);
+  route(loop, request, connection_->address(), [weak = weak_from_this()](const Answer& answer) {
+    if (const auto self = weak.lock()) self->send(answer);
+  });
+}
+
+void HttpSession::upgrade(const Request& request) {
+  Loop& loop = connection_->loop();
+  if (const auto refusal = upgrade_refusal(loop, request)) {
+    keep_alive_ = false;
+    return send(*refusal);
+  }
+  // What the client sent right behind its request are frames already.
+  WsSession::start(connection_, request, std::move(input_));
+  loop.remove(this);
+}
+
+void HttpSession::send(const Answer& answer) {
+  answering_ = false;
+  if (connection_->closed() || connection_->ending()) return;
+  Loop& loop = connection_->loop();
+  const bool close = !keep_alive_ || answer.close || loop.draining();
+  const std::string server = "restream/" + loop.options().version;
+  auto bytes = std::make_shared<const std::string>(answer_bytes(
+      answer, {.server = server, .time = loop.clock().wall(), .head = head_, .close = close, .origin = origin_}));
+  if (close) {
+    connection_->send_last(std::move(bytes), false);
+    // A read under way notices that the connection is ending.
+    if (!reading_) connection_->drain_and_close(false);
+    return;
+  }
+  connection_->send(std::move(bytes));
+  first_ = false;
+  deadline_ = loop.clock().steady() + time_for_next();
+  // By way of the loop: a client that sends many requests at once must neither nest nor starve the others.
+  loop.post([self = shared_from_this()] { self->next(); });
+}
+
+}  // namespace restream

@@ -1,0 +1,55 @@
+// One connection while it speaks HTTP: request heads in, answers out, in order. Runs on: serve.
+//
+// Becomes a WebSocket by handing its Connection to a WsSession. A head has 5 s to arrive in, however slowly its bytes
+// drip; a connection kept alive may rest 60 s before its next one.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "serve/answer.hpp"
+#include "serve/connection.hpp"
+#include "serve/loop.hpp"
+#include "serve/session.hpp"
+
+namespace restream {
+
+class HttpSession : public Session, public std::enable_shared_from_this<HttpSession> {
+ public:
+  static void start(std::shared_ptr<Connection> connection);
+
+  explicit HttpSession(std::shared_ptr<Connection> connection);
+
+  void tick(SteadyTime now) override;
+  void go_away() override;
+  void abort() override { connection_->abort(); }
+  [[nodiscard]] bool lasting() const override { return false; }
+  [[nodiscard]] bool leaving() const override { return connection_->ending(); }
+
+ private:
+  void next();
+  [[nodiscard]] Seconds time_for_next() const;
+  void read();
+  void on_bytes(const ErrorCode& error, std::size_t size);
+  // Answers a fault in what was sent; what follows it can't be trusted.
+  void refuse(int status, std::string_view message);
+  void handle(Request request);
+  void upgrade(const Request& request);
+  void send(const Answer& answer);
+
+  std::shared_ptr<Connection> connection_;
+  std::array<char, 2048> chunk_{};
+  std::string input_;       // what was read and not yet handled
+  std::size_t looked_ = 0;  // input_ before this holds no end of a head
+  SteadyTime deadline_;     // of the head that is being read
+  bool first_ = true;       // no request yet
+  bool reading_ = false;
+  bool answering_ = false;
+  // Of the request that is being answered:
+  bool head_ = false;
+  bool keep_alive_ = true;
+  std::string origin_;
+};
+
+}  // namespace restream

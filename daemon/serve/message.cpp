@@ -1,0 +1,202 @@
+#include "serve/message.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace restream {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int depth_limit = 16;
+constexpr std::string_view known_fields = "action, channel, params, since, snapshot, deliver";
+
+MessageError bad_request(std::string message) { return {.code = "bad_request", .message = std::move(message)}; }
+
+// Names can be long and come from anybody.
+std::string in_quotes(std::string_view name) { return '\'' + std::string(name.substr(0, 64)) + '\''; }
+
+// Reads the message in one pass, without building a tree: so a number is seen as it was sent, and nesting costs
+// nothing. Goes on after the first problem, since an unknown action explains more than a field that it brings along.
+class Reader {
+ public:
+  using number_integer_t = json::number_integer_t;
+  using number_unsigned_t = json::number_unsigned_t;
+  using number_float_t = json::number_float_t;
+  using string_t = json::string_t;
+  using binary_t = json::binary_t;
+
+  // The parser's calls.
+  bool null() { return value("null"); }
+  bool boolean(bool flag) {
+    if (in_message() && field_ == "snapshot") {
+      message.snapshot = flag;
+      return true;
+    }
+    return scalar(flag ? "true" : "false", "a boolean");
+  }
+  bool number_integer(number_integer_t number) { return scalar(std::to_string(number), "a number"); }
+  bool number_unsigned(number_unsigned_t number) { return scalar(std::to_string(number), "a number"); }
+  bool number_float(number_float_t, const string_t& text) { return scalar(text, "a number"); }
+  bool string(string_t& text);
+  bool binary(binary_t&) { return false; }
+  bool start_object(std::size_t);
+  bool key(string_t& name);
+  bool end_object() { return leave(); }
+  bool start_array(std::size_t);
+  bool end_array() { return leave(); }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) {
+    fatal = bad_request("not JSON: unexpected input at byte " + std::to_string(position) + " of the message");
+    return false;
+  }
+
+  ClientMessage message;
+  std::optional<std::string> action;
+  std::optional<MessageError> fatal;
+  std::optional<MessageError> problem;  // the first
+  bool has_channel = false;
+
+ private:
+  [[nodiscard]] bool in_message() const { return depth_ == 1; }
+  [[nodiscard]] bool in_params() const { return depth_ == 2 && in_params_; }
+  void complain(MessageError error) {
+    if (!problem) problem = std::move(error);
+  }
+  bool scalar(std::string text, std::string_view what);
+  bool value(std::string_view what);
+  bool enter(std::string_view what);
+  bool leave() {
+    --depth_;
+    if (depth_ == 1) in_params_ = false;
+    return true;
+  }
+  void deliver(const std::string& text);
+
+  int depth_ = 0;
+  bool in_params_ = false;
+  std::string field_;  // of the message
+  std::string param_;
+  std::vector<std::string> seen_;
+};
+
+bool Reader::string(string_t& text) {
+  if (in_params()) return scalar(text, "a string");
+  if (!in_message()) return value("a string");
+  if (field_ == "action") {
+    action = text;
+  } else if (field_ == "channel") {
+    message.channel = text;
+    has_channel = true;
+  } else if (field_ == "since") {
+    message.since = text;
+  } else if (field_ == "deliver") {
+    deliver(text);
+  } else {
+    return value("a string");
+  }
+  return true;
+}
+
+void Reader::deliver(const std::string& text) {
+  if (text == "both")
+    message.deliver = Deliver::both;
+  else if (text == "item")
+    message.deliver = Deliver::item;
+  else if (text == "patch")
+    message.deliver = Deliver::patch;
+  else
+    complain(bad_request("field 'deliver' must be \"both\", \"item\" or \"patch\""));
+}
+
+bool Reader::scalar(std::string text, std::string_view what) {
+  if (!in_params()) return value(what);
+  message.params.emplace_back(param_, std::move(text));
+  return true;
+}
+
+// A value that may not stand where it stands.
+bool Reader::value(std::string_view what) {
+  if (depth_ == 0) {
+    fatal = bad_request("the message must be a JSON object, not " + std::string(what));
+    return false;
+  }
+  if (in_params()) {
+    complain({.code = "invalid_params",
+              .message =
+                  "param " + in_quotes(param_) + " must be a string, a number or a boolean, not " + std::string(what)});
+  } else if (in_message()) {
+    const std::string_view expected = field_ == "params"     ? "an object"
+                                      : field_ == "snapshot" ? "a boolean"
+                                                             : "a string";
+    complain(
+        bad_request("field " + in_quotes(field_) + " must be " + std::string(expected) + ", not " + std::string(what)));
+  }
+  return true;
+}
+
+bool Reader::enter(std::string_view what) {
+  if (depth_ > 0 || what != "an object") {
+    if (!value(what)) return false;
+  }
+  if (++depth_ <= depth_limit) return true;
+  fatal = bad_request("the message is nested too deeply");
+  return false;
+}
+
+bool Reader::start_object(std::size_t) {
+  if (in_message() && field_ == "params") {
+    in_params_ = true;
+    ++depth_;
+    return true;
+  }
+  return enter("an object");
+}
+
+bool Reader::start_array(std::size_t) { return enter("an array"); }
+
+bool Reader::key(string_t& name) {
+  if (in_params()) param_ = name;
+  if (!in_message()) return true;
+  field_ = name;
+  static constexpr std::string_view fields[] = {"action", "channel", "params", "since", "snapshot", "deliver"};
+  if (std::ranges::find(fields, name) == std::end(fields))
+    complain(bad_request("unknown field " + in_quotes(name) + "; known fields: " + std::string(known_fields)));
+  else if (std::ranges::find(seen_, name) != seen_.end())
+    complain(bad_request("field " + in_quotes(name) + " is given twice"));
+  else
+    seen_.push_back(name);
+  return true;
+}
+
+}  // namespace
+
+std::expected<ClientMessage, MessageError> parse_message(std::string_view text) {
+  Reader reader;
+  json::sax_parse(text.begin(), text.end(), &reader);
+  if (reader.fatal) return std::unexpected(std::move(*reader.fatal));
+
+  using Action = ClientMessage::Action;
+  if (reader.action == "subscribe") {
+    reader.message.action = Action::subscribe;
+  } else if (reader.action == "unsubscribe") {
+    reader.message.action = Action::unsubscribe;
+  } else if (reader.action == "unsubscribe_all" || reader.action == "unsubscribe-all") {
+    reader.message.action = Action::unsubscribe_all;
+  } else if (reader.action) {
+    return std::unexpected(MessageError{.code = "unknown_action",
+                                        .message = "unknown action " + in_quotes(*reader.action) +
+                                                   "; known actions: subscribe, unsubscribe, unsubscribe_all"});
+  }
+  if (reader.problem) return std::unexpected(std::move(*reader.problem));
+  if (!reader.action) return std::unexpected(bad_request("field 'action' is missing"));
+  if (!reader.has_channel && reader.message.action != Action::unsubscribe_all)
+    return std::unexpected(bad_request("field 'channel' is missing"));
+  return std::move(reader.message);
+}
+
+}  // namespace restream

@@ -1,0 +1,71 @@
+#include "serve/server.hpp"
+
+#include <atomic>
+#include <thread>
+#include <utility>
+
+#include "serve/listener.hpp"
+#include "serve/loop.hpp"
+
+namespace restream {
+
+struct Server::Impl {
+  Impl(ServerOptions options, Clock clock, Log log)
+      : context{.options = std::move(options),
+                .clock = std::move(clock),
+                .log = std::move(log),
+                .origins = OriginRule({}),
+                .feed = {}} {
+    context.origins = OriginRule(context.options.origins);
+    const unsigned count = context.options.threads == 0 ? 1 : context.options.threads;
+    std::vector<Loop*> list;
+    for (ServeNumber number = 0; number < count; ++number)
+      list.push_back(loops.emplace_back(std::make_unique<Loop>(context, number)).get());
+    listener = std::make_unique<Listener>(std::move(list));
+  }
+
+  ServeContext context;
+  std::vector<std::unique_ptr<Loop>> loops;
+  std::unique_ptr<Listener> listener;
+  std::vector<std::thread> threads;
+};
+
+Server::Server(ServerOptions options, Clock clock, Log log)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(clock), std::move(log))) {}
+
+Server::~Server() {
+  for (const auto& loop : impl_->loops) loop->stop();
+  for (std::thread& thread : impl_->threads) thread.join();
+  impl_->listener->close();
+  for (const auto& loop : impl_->loops) loop->finish();
+  // The listener's sockets belong to the first loop.
+  impl_->listener.reset();
+}
+
+std::vector<ServeThread> Server::threads() {
+  std::vector<ServeThread> entrances;
+  for (const auto& loop : impl_->loops) entrances.push_back(loop->entrance());
+  return entrances;
+}
+
+std::expected<void, std::string> Server::start(Feed feed) {
+  impl_->context.feed = std::move(feed);
+  if (auto open = impl_->listener->open(impl_->context.options); !open) return open;
+  impl_->listener->start();
+  for (const auto& loop : impl_->loops) impl_->threads.emplace_back([&one = *loop] { one.run(); });
+  return {};
+}
+
+std::uint16_t Server::port() const { return impl_->listener->port(); }
+
+void Server::drain(Millis over, std::function<void()> done) {
+  const auto left = std::make_shared<std::atomic<std::size_t>>(impl_->loops.size());
+  for (const auto& loop : impl_->loops)
+    loop->post([&one = *loop, over, left, done] {
+      one.drain(over, [left, done] {
+        if (--*left == 0) done();
+      });
+    });
+}
+
+}  // namespace restream

@@ -1,0 +1,56 @@
+// The serve threads: listener, HTTP, WebSocket. Owns N threads, each with its own io_context and its own sessions; a
+// session never leaves its thread, so nothing here is locked. Knows channels by Feed only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "channel/feed.hpp"
+#include "model/clock.hpp"
+#include "ops/log.hpp"
+
+namespace restream {
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8080;  // 0 picks a free one
+  unsigned threads = 1;
+  std::vector<std::string> origins;  // browser origins besides our own; "*" for any
+  std::size_t connections = 20000;
+  std::size_t connections_per_address = 1000;
+  std::size_t subscriptions_per_connection = 100;
+  std::size_t message_size = 64U << 10U;
+  std::size_t send_queue = 1U << 20U;
+  std::string version;
+};
+
+class Server {
+ public:
+  Server(ServerOptions options, Clock clock, Log log);
+  ~Server();  // closes everything at once, joins
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // What core must know to reach the threads; the place in the vector is the ServeNumber. Before start().
+  [[nodiscard]] std::vector<ServeThread> threads();
+
+  // Binds, listens, starts the threads. `feed` must outlive the server. The error is a sentence.
+  std::expected<void, std::string> start(Feed feed);
+
+  [[nodiscard]] std::uint16_t port() const;  // after start()
+
+  // New requests get 503; WebSockets are closed with 1001, spread over `over`; `done` (on a serve thread) when the last
+  // one is gone.
+  void drain(Millis over, std::function<void()> done);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace restream

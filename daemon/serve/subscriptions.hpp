@@ -1,0 +1,71 @@
+// The subscriptions of one connection, and how each is kept whole. Runs on: serve.
+//
+// channel/feed.hpp tells the rule. A subscription whose cursor is at the channel's head is sent batches as they come;
+// one that is behind (a snapshot or history to send, a batch that the outbox had no room for, a gap) reads from the log
+// as the outbox drains, one read at a time for the whole connection, and is told its statuses when it gets to the
+// events that came before them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "channel/feed.hpp"
+#include "serve/channel_table.hpp"
+#include "serve/connection.hpp"
+
+namespace restream {
+
+class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
+ public:
+  // `lost` is called with a position when the events after it have left the log; it may call clear().
+  Subscriptions(std::shared_ptr<Connection> connection, std::function<void(std::string)> lost);
+  ~Subscriptions();
+  Subscriptions(const Subscriptions&) = delete;
+  Subscriptions& operator=(const Subscriptions&) = delete;
+
+  // Sends `subscribed`, then whatever is due. The attach is detached when the subscription goes.
+  void add(const Attached& attached, Deliver deliver, bool snapshot);
+  // Null when there is none.
+  [[nodiscard]] const Subscription* find(ChannelNumber number) const;
+  [[nodiscard]] std::size_t size() const { return all_.size(); }
+  void remove(ChannelNumber number);
+  void clear();
+  // In the order in which they were made.
+  [[nodiscard]] std::vector<std::shared_ptr<const std::string>> labels() const;
+
+  // Up to where a subscription was sent.
+  static Position position(const Subscription& subscription);
+  // A position to resume from, of a subscription that is behind if there is one. Empty: nothing is subscribed.
+  [[nodiscard]] std::string resume_position() const;
+
+  void on_batch(Subscription& subscription, const Announcement& announcement);
+  void on_status(Subscription& subscription, const Frames& frame);
+  void on_room();
+  void tick(SteadyTime now);
+
+ private:
+  void settle(Subscription& subscription);
+  void wait_turn(Subscription& subscription);
+  void read_next();
+  void read_snapshot(Subscription& subscription);
+  void read_history(Subscription& subscription);
+  Subscription* finish_read(std::uint64_t serial);
+  void on_snapshot(std::uint64_t serial, const std::expected<SnapshotChunk, HistoryProblem>& chunk);
+  void on_history(std::uint64_t serial, const std::expected<HistoryChunk, HistoryProblem>& chunk);
+  void read_later(Subscription& subscription, const std::string& problem);
+  void leave(Subscription& subscription);
+
+  std::shared_ptr<Connection> connection_;
+  std::function<void(std::string)> lost_;
+  std::vector<std::unique_ptr<Subscription>> all_;
+  std::deque<std::uint64_t> turns_;  // serials of those that wait to read
+  std::uint64_t serial_ = 0;
+  bool reading_ = false;
+  SteadyTime retry_at_ = SteadyTime::max();
+};
+
+}  // namespace restream

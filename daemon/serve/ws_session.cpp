@@ -1,0 +1,253 @@
+#include "serve/ws_session.hpp"
+
+#include <utility>
+
+#include "serve/close_frame.hpp"
+
+namespace restream {
+
+namespace {
+
+constexpr int faults_until_close = 10;
+constexpr Seconds ping_after{30};  // of silence
+constexpr Seconds gone_after{60};
+constexpr std::string_view empty_ping("\x89\x00", 2);
+
+Frames frame_of(std::string bytes) { return std::make_shared<const std::string>(std::move(bytes)); }
+
+std::string with_position(std::string_view what, const std::string& position) {
+  std::string reason(what);
+  return position.empty() ? reason : reason + "; resume from " + position;
+}
+
+}  // namespace
+
+WsSession::WsSession(std::shared_ptr<Connection> connection)
+    : connection_(std::move(connection)),
+      stream_(connection_, connection_->loop().options().message_size),
+      heard_(connection_->loop().now()) {}
+
+void WsSession::start(std::shared_ptr<Connection> connection, const Request& request, std::string early) {
+  Loop& loop = connection->loop();
+  const auto session = std::make_shared<WsSession>(std::move(connection));
+  const std::weak_ptr<WsSession> weak = session;
+  session->subscriptions_ = std::make_shared<Subscriptions>(session->connection_, [weak](const std::string& position) {
+    if (const auto self = weak.lock())
+      self->close(close_try_again_later, with_position("too slow: the events that follow have left the log", position));
+  });
+  session->connection_->on_room = [weak] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->subscriptions_->on_room();
+    self->read();
+  };
+  session->connection_->on_closed = [weak] {
+    if (const auto self = weak.lock()) self->on_closed();
+  };
+  session->stream_.on_control([weak] {
+    if (const auto self = weak.lock()) self->heard();
+  });
+  loop.add(session);
+  session->stream_.accept(request, std::move(early), "restream/" + loop.options().version,
+                          [session](const ErrorCode& error) { session->on_open(error); });
+}
+
+void WsSession::on_open(const ErrorCode& error) {
+  if (error) return connection_->drain_and_close(true);
+  open_ = true;
+  heard();
+  connection_->send(frame(ready_json(connection_->loop().options().version)));
+  read();
+}
+
+void WsSession::heard() {
+  heard_ = connection_->loop().now();
+  pinged_ = false;
+}
+
+void WsSession::read() {
+  // A client can't make us queue more than it reads. After a close frame there is nothing to handle any more: what
+  // comes is dropped, so that the client's own close can come through.
+  const bool enough = busy_ || connection_->outbox().queued() > Connection::high_water;
+  if (!open_ || reading_ || connection_->closed() || (enough && !connection_->ending())) return;
+  reading_ = true;
+  stream_.read([self = shared_from_this()](const ErrorCode& error, WsStream::Message message) {
+    self->on_read(error, message);
+  });
+}
+
+void WsSession::on_read(const ErrorCode& error, WsStream::Message message) {
+  reading_ = false;
+  if (error) {
+    subscriptions_->clear();
+    return connection_->drain_and_close(true);
+  }
+  heard();
+  if (connection_->ending()) return read();
+  busy_ = true;
+  request_ = message.bytes;
+  if (message.text)
+    handle(request_);
+  else
+    fail("bad_request", "binary frames are not understood; send each message as a text frame");
+}
+
+void WsSession::handle(std::string_view text) {
+  auto message = parse_message(text);
+  if (!message) return fail(message.error().code, message.error().message);
+  faults_in_a_row_ = 0;
+  switch (message->action) {
+    case ClientMessage::Action::subscribe:
+      if (subscriptions_->size() >= connection_->loop().options().subscriptions_per_connection)
+        return subscribe_at_limit(std::move(*message));
+      return subscribe(std::move(*message));
+    case ClientMessage::Action::unsubscribe:
+      return unsubscribe(std::move(*message));
+    case ClientMessage::Action::unsubscribe_all:
+      return unsubscribe_all();
+  }
+}
+
+void WsSession::subscribe(ClientMessage message) {
+  using Reply = std::expected<Attached, FeedError>;
+  Loop& loop = connection_->loop();
+  AttachRequest request{.serve = loop.number(),
+                        .fetcher = std::move(message.channel),
+                        .params = std::move(message.params),
+                        .since = std::move(message.since),
+                        .deliver = message.deliver,
+                        .address = connection_->address()};
+  // Even when the client has left meanwhile, what was attached must be detached.
+  const auto reply = [weak = weak_from_this(), &loop, address = connection_->address(), deliver = message.deliver,
+                      snapshot = message.snapshot](const Reply& attached) {
+    const auto self = weak.lock();
+    const bool wanted = self && self->on_attached(attached, deliver, snapshot);
+    if (attached && !wanted) loop.feed().detach(loop.number(), attached->channel, deliver, address);
+    if (self) self->done();
+  };
+  loop.feed().attach(std::move(request), loop.on_loop<Reply>(reply));
+}
+
+// Whether the attach has become a subscription.
+bool WsSession::on_attached(const std::expected<Attached, FeedError>& attached, Deliver deliver, bool snapshot) {
+  if (!attached) {
+    report(attached.error().code, attached.error().message);
+    return false;
+  }
+  if (connection_->ending()) return false;
+  if (const Subscription* twice = subscriptions_->find(attached->channel)) {
+    acknowledge_again(*twice);
+    return false;
+  }
+  subscriptions_->add(*attached, deliver, snapshot);
+  return true;
+}
+
+void WsSession::acknowledge_again(const Subscription& subscription) {
+  connection_->send(frame(subscribed_json(*subscription.label, Subscriptions::position(subscription), false)));
+}
+
+std::string WsSession::too_many() const {
+  return "this connection has its " + std::to_string(connection_->loop().options().subscriptions_per_connection) +
+         " subscriptions; unsubscribe from one, or open another connection";
+}
+
+// Attaching could start a poll for nothing: first find out whether it is one of those we have.
+void WsSession::subscribe_at_limit(ClientMessage message) {
+  Loop& loop = connection_->loop();
+  loop.feed().resolve(message.channel, std::move(message.params),
+                      loop.on_loop<std::expected<Feed::Resolved, FeedError>>(
+                          [weak = weak_from_this()](const std::expected<Feed::Resolved, FeedError>& resolved) {
+                            const auto self = weak.lock();
+                            if (!self) return;
+                            if (!resolved) return self->fail(resolved.error().code, resolved.error().message);
+                            const Subscription* twice =
+                                resolved->channel ? self->subscriptions_->find(*resolved->channel) : nullptr;
+                            if (twice == nullptr) return self->fail("too_many_subscriptions", self->too_many());
+                            self->acknowledge_again(*twice);
+                            self->done();
+                          }));
+}
+
+void WsSession::unsubscribe(ClientMessage message) {
+  Loop& loop = connection_->loop();
+  loop.feed().resolve(message.channel, std::move(message.params),
+                      loop.on_loop<std::expected<Feed::Resolved, FeedError>>(
+                          [weak = weak_from_this()](const std::expected<Feed::Resolved, FeedError>& resolved) {
+                            const auto self = weak.lock();
+                            if (!self) return;
+                            if (!resolved) return self->fail(resolved.error().code, resolved.error().message);
+                            if (!resolved->channel || self->subscriptions_->find(*resolved->channel) == nullptr)
+                              return self->fail("not_subscribed", "this connection is not subscribed to that channel");
+                            self->subscriptions_->remove(*resolved->channel);
+                            self->connection_->send(frame(unsubscribed_json(resolved->label)));
+                            self->done();
+                          }));
+}
+
+void WsSession::unsubscribe_all() {
+  const auto labels = subscriptions_->labels();
+  subscriptions_->clear();
+  for (const auto& label : labels) connection_->send(frame(unsubscribed_json(*label)));
+  connection_->send(frame(unsubscribed_all_json(labels.size())));
+  done();
+}
+
+void WsSession::done() {
+  busy_ = false;
+  request_.clear();
+  // The client was not read from meanwhile, so its silence was ours.
+  heard();
+  read();
+}
+
+void WsSession::fail(std::string_view code, std::string_view message) {
+  report(code, message);
+  done();
+}
+
+void WsSession::report(std::string_view code, std::string_view message) {
+  connection_->send(frame(error_json(code, message, request_)));
+  const bool fault = code == "bad_request" || code == "unknown_action";
+  faults_in_a_row_ = fault ? faults_in_a_row_ + 1 : 0;
+  if (faults_in_a_row_ >= faults_until_close) close(close_policy, "10 requests in a row that could not be understood");
+}
+
+void WsSession::close(std::uint16_t code, std::string_view reason) {
+  if (connection_->ending()) return;
+  connection_->loop().log().debug(
+      "closing a WebSocket",
+      {{"address", connection_->address()}, {"code", std::to_string(code)}, {"reason", std::string(reason)}});
+  subscriptions_->clear();
+  connection_->send_last(frame_of(close_frame(code, reason)), true);
+  read();
+}
+
+void WsSession::go_away() {
+  if (!open_) return connection_->abort();
+  const std::string position = subscriptions_->resume_position();
+  close(close_going_away, with_position("the server is shutting down", position));
+}
+
+void WsSession::tick(SteadyTime now) {
+  connection_->tick(now);
+  if (connection_->ending()) return;
+  if (connection_->stalled(now)) {
+    if (!open_) return connection_->abort();
+    return close(close_try_again_later,
+                 with_position("too slow: nothing was read for 10 s", subscriptions_->resume_position()));
+  }
+  subscriptions_->tick(now);
+  // A client that has bytes to read is judged by whether it reads them; one that waits for an answer is not judged.
+  if (busy_ || connection_->outbox().queued() > 0) return heard();
+  if (now - heard_ >= gone_after) return connection_->abort();
+  if (now - heard_ >= ping_after && open_ && !std::exchange(pinged_, true))
+    connection_->send(frame_of(std::string(empty_ping)));
+}
+
+void WsSession::on_closed() {
+  subscriptions_->clear();
+  connection_->loop().remove(this);
+}
+
+}  // namespace restream

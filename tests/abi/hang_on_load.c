@@ -1,0 +1,12 @@
+/* A plugin that never finishes loading. */
+#include <restream/fetcher.h>
+#include <unistd.h>
+
+RESTREAM_EXPORT const restream_fetcher_descriptor restream_fetcher = RESTREAM_FETCHER_DESCRIPTOR_VALUE;
+
+__attribute__((constructor)) static void on_load(void) {
+  for (;;) pause();
+}
+
+int32_t metadata(const restream_call* call) { return call->emit(call, "{}", 2); }
+int32_t fetch(const restream_call* call) { return call->emit(call, "{}", 2); }

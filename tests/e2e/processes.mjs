@@ -1,0 +1,152 @@
+// Processes and folders that a test makes, and that are gone when the test file ends, however it ends.
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+
+// Sanitizers make everything slower; every patience of the tests is multiplied by this.
+export const SLOWNESS = Number(process.env.RESTREAM_TEST_SLOWNESS ?? 1);
+export const seconds = (count) => count * 1000 * SLOWNESS;
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const children = new Set();
+const folders = new Set();
+const endings = []; // functions to call before what is left is killed, in the order they were given
+const SANITIZER_REPORT = /(ERROR|WARNING): (Address|Thread|Leak|Memory)Sanitizer|runtime error: /;
+
+function clear() {
+  for (const child of children) child.kill("SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  folders.clear();
+}
+
+export function atEnd(ending) {
+  endings.push(ending);
+}
+
+after(async () => {
+  const failures = [];
+  for (const ending of endings) {
+    try {
+      await ending();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  clear();
+  if (failures.length > 0) throw failures[0];
+});
+process.on("exit", clear);
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
+
+// A fresh folder that only we may look into.
+export function temporaryFolder() {
+  const folder = mkdtempSync(join(tmpdir(), "restream-e2e-"));
+  folders.add(folder);
+  return folder;
+}
+
+// Waits until `look` gives something true, and gives that back.
+export async function eventually(look, { within = seconds(10), what = "what the test waits for", every = 20 } = {}) {
+  const deadline = Date.now() + within;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`after ${within} ms there is still not ${what}`);
+    await sleep(every);
+  }
+}
+
+// One process of ours: its output, its end, and ways to end it, by its id.
+export class Process {
+  #log = "";
+  #output = "";
+
+  // `input` is what standard input holds; "open" leaves it open with nothing in it, for programs that end with it.
+  constructor(file, words, { cwd, input } = {}) {
+    this.name = file.split("/").at(-1);
+    // Nothing of the caller's environment but what programs need to run (and what tunes the sanitizers).
+    const keep = ["PATH", "HOME", "LANG", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"];
+    const env = Object.fromEntries(keep.flatMap((name) => (name in process.env ? [[name, process.env[name]]] : [])));
+    this.child = spawn(file, words, { cwd, env, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
+    if (input === "open") this.child.stdin.unref();
+    else if (input !== undefined) this.child.stdin.end(input);
+    this.child.stdout.on("data", (text) => (this.#output += text));
+    this.child.stderr.on("data", (text) => {
+      this.#log += text;
+      if (process.env.RESTREAM_TEST_LOG) process.stderr.write(text);
+    });
+    children.add(this.child);
+    this.ended = new Promise((resolve) => {
+      this.child.on("error", (error) => {
+        children.delete(this.child);
+        this.#log += `cannot run ${file}: ${error.message}\n`;
+        this.end = { code: null, signal: null, error };
+        resolve(this.end);
+      });
+      this.child.on("close", (code, signal) => {
+        children.delete(this.child);
+        this.end ??= { code, signal };
+        resolve(this.end);
+      });
+    });
+    // What still runs when a test file is done must not keep it from ending.
+    this.child.unref();
+    this.child.stdout.unref();
+    this.child.stderr.unref();
+  }
+
+  get pid() {
+    return this.child.pid;
+  }
+
+  // Standard error and standard output so far.
+  log() {
+    return this.#log;
+  }
+  output() {
+    return this.#output;
+  }
+
+  lastLines(count = 25) {
+    return this.#log.split("\n").slice(-count).join("\n");
+  }
+
+  // Waits for a line of standard error or standard output; gives the match.
+  waitForLine(pattern, within = seconds(15)) {
+    return eventually(
+      () => {
+        const match = pattern.exec(this.#log) ?? pattern.exec(this.#output);
+        if (!match && this.end) {
+          const { code, signal } = this.end;
+          throw new Error(`${this.name} ended (code ${code}, signal ${signal}) before it said ${pattern}:\n${this.#log}`);
+        }
+        return match;
+      },
+      { within, what: `a line like ${pattern} from ${this.name}` },
+    ).catch((error) => {
+      throw new Error(`${error.message}\n${this.lastLines()}`);
+    });
+  }
+
+  // Waits for the end and gives {code, signal}.
+  async waitForEnd(within = seconds(15)) {
+    await eventually(() => this.end, { within, what: `an end of ${this.name}` });
+    await this.ended;
+    if (SANITIZER_REPORT.test(this.#log)) throw new Error(`a sanitizer complained about ${this.name}:\n${this.#log}`);
+    return this.end;
+  }
+
+  signal(name) {
+    if (!this.end) this.child.kill(name);
+  }
+}
+
+// Runs a program to its end.
+export async function run(file, words, { cwd, input, within } = {}) {
+  const started = new Process(file, words, { cwd, input });
+  const { code, signal, error } = await started.waitForEnd(within);
+  if (error) throw error;
+  return { code, signal, out: started.output(), err: started.log() };
+}

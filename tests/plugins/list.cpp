@@ -1,0 +1,30 @@
+// A list at /list/{name} of a test server: {"items": [{"id": …}, …]}. Built twice: as `list`, and as `list-complete`,
+// whose answer is the whole collection.
+#include <restream/fetcher.hpp>
+
+namespace {
+
+struct List {
+  static restream::json metadata() {
+    // A name of dots alone would be a step in the path rather than a name, and dots are not percent-encoded.
+    return {{"name", LIST_NAME},
+            {"description", "A list of a test server"},
+            {"id_field", "id"},
+            {"api_url", "http://127.0.0.1:9/list/{}"},
+            {"doc_url", "https://example.com/lists"},
+            {"keys", restream::json::array()},
+            {"poll_interval", 1},
+            {"params", {{"name", {{"required", true}, {"pattern", ".*[^.].*"}, {"description", "the list's name"}}}}},
+            {"complete", LIST_COMPLETE}};
+  }
+
+  static restream::Result fetch(restream::Context& context, const restream::Params& params, const restream::Keys&) {
+    const auto answer = context.get("http://127.0.0.1:9/list/" + restream::percent_encode(params.at("name")));
+    if (!answer.ok()) return answer.failure();
+    return restream::items(answer.json().at("items"));
+  }
+};
+
+}  // namespace
+
+RESTREAM_FETCHER(List)

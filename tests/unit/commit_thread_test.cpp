@@ -1,0 +1,236 @@
+// The store thread: order, grouping, and what it does when the store fails.
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "channel/store_thread.hpp"
+#include "store/memory_store.hpp"
+
+using namespace restream;  // NOLINT: tests
+
+namespace {
+
+// What the test sees of a store that the thread owns.
+struct Seen {
+  std::mutex mutex;
+  std::vector<std::vector<Write>> commits;
+  std::atomic<bool> broken = false;
+  std::size_t count() {
+    const std::lock_guard lock(mutex);
+    return commits.size();
+  }
+};
+
+class WatchedStore final : public Store {
+ public:
+  explicit WatchedStore(Seen& seen) : seen_(seen) {}
+  std::vector<ChannelRecord> channels() override { return kept_.channels(); }
+  std::optional<ChannelRecord> channel(const std::string& channel) override { return kept_.channel(channel); }
+  std::vector<ItemState> item_states(const std::string& channel) override { return kept_.item_states(channel); }
+  std::vector<std::string> order(const std::string& channel) override { return kept_.order(channel); }
+  std::unordered_map<std::string, std::string> items(const std::string& channel,
+                                                     std::span<const std::string> ids) override {
+    return kept_.items(channel, ids);
+  }
+  std::optional<Snapshot> snapshot(const std::string& channel) override { return kept_.snapshot(channel); }
+  std::expected<std::vector<Event>, HistoryGone> events(const std::string& channel, Position after,
+                                                        std::size_t max_bytes) override {
+    return kept_.events(channel, after, max_bytes);
+  }
+  void commit(std::span<const Write> writes) override {
+    if (seen_.broken) throw StoreError("broken");
+    kept_.commit(writes);
+    const std::lock_guard lock(seen_.mutex);
+    seen_.commits.emplace_back(writes.begin(), writes.end());
+  }
+
+ private:
+  Seen& seen_;
+  MemoryStore kept_;
+};
+
+struct Bench {
+  Seen seen;
+  std::optional<StoreThread> thread;
+  std::shared_ptr<const CommitRules> rules = [] {
+    auto made = std::make_shared<CommitRules>();
+    made->diff.id_field = "id";
+    return made;
+  }();
+
+  Bench() { thread.emplace(std::make_unique<WatchedStore>(seen)); }
+
+  std::future<PollOutcome> poll(const std::string& channel, const std::string& id, std::uint64_t epoch = 1) {
+    auto promise = std::make_shared<std::promise<PollOutcome>>();
+    thread->commit(PollInput{.channel = channel,
+                             .epoch = epoch,
+                             .rules = rules,
+                             .result = R"({"status_code":200,"result":[{"id":")" + id + "\"}]}",
+                             .now = {},
+                             .schedule = {}},
+                   [promise](PollOutcome outcome) { promise->set_value(std::move(outcome)); });
+    return promise->get_future();
+  }
+  template <typename Job>
+  auto read(Job job) {
+    using Result = decltype(job(std::declval<Store&>()));
+    std::promise<Result> promise;
+    thread->read([&](Store& store) { promise.set_value(job(store)); }, [](const std::string&) {});
+    return promise.get_future().get();
+  }
+  // Holds the thread up for as long as the promise is not kept.
+  std::promise<void> hold() {
+    std::promise<void> release;
+    auto started = std::make_shared<std::promise<void>>();
+    thread->read(
+        [started, wait = std::make_shared<std::future<void>>(release.get_future())](Store&) {
+          started->set_value();
+          wait->get();
+        },
+        [](const std::string&) {});
+    started->get_future().get();
+    return release;
+  }
+};
+
+ScheduleWrite schedule(const std::string& channel, std::uint32_t failures, std::uint64_t epoch = 1) {
+  ScheduleWrite write{.channel = channel, .epoch = epoch, .schedule = {}};
+  write.schedule.failures = failures;
+  return write;
+}
+
+bool soon(const std::function<bool()>& condition) {
+  for (int i = 0; i < 500; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(Millis(10));
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("Polls that wait together are committed together") {
+  Bench bench;
+  std::promise<void> release = bench.hold();
+  std::vector<std::future<PollOutcome>> outcomes;
+  for (int i = 0; i < 50; ++i) outcomes.push_back(bench.poll("c" + std::to_string(i), "a"));
+  bench.thread->write(schedule("other", 1));
+  release.set_value();
+  for (auto& outcome : outcomes) CHECK(outcome.get().head.offset == 1);
+  CHECK(bench.seen.count() == 1);
+  CHECK(bench.seen.commits[0].size() == 51);
+}
+
+TEST_CASE("Two polls of one channel are never in one transaction, and stay in order") {
+  Bench bench;
+  std::promise<void> release = bench.hold();
+  auto first = bench.poll("c", "a");
+  auto other = bench.poll("d", "a");
+  auto second = bench.poll("c", "b");
+  release.set_value();
+  CHECK(first.get().events->events.at(0).change.id == "a");
+  CHECK(second.get().events->after == 1);
+  CHECK(other.get().head.offset == 1);
+  CHECK(bench.seen.count() == 2);
+}
+
+TEST_CASE("A poll that is alone is committed at once") {
+  Bench bench;
+  const auto begin = std::chrono::steady_clock::now();
+  bench.poll("c", "a").get();
+  CHECK(std::chrono::steady_clock::now() - begin < Millis(150));
+}
+
+TEST_CASE("Schedules are written within 200 ms, the newest of each channel only") {
+  Bench bench;
+  std::promise<void> release = bench.hold();
+  bench.thread->write(schedule("c", 1));
+  bench.thread->write(schedule("c", 2));
+  bench.thread->write(schedule("d", 3));
+  release.set_value();
+  REQUIRE(soon([&] { return bench.seen.count() == 1; }));
+  REQUIRE(bench.seen.commits[0].size() == 2);
+  CHECK(bench.read([](Store& store) { return store.channel("c")->schedule.failures; }) == 2);
+}
+
+TEST_CASE("A read sees every poll that was queued before it") {
+  Bench bench;
+  for (int i = 0; i < 100; ++i) {
+    auto outcome = bench.poll("c", std::to_string(i));
+    const auto head = bench.read([](Store& store) { return store.channel("c")->head.offset; });
+    CHECK(head == static_cast<std::uint64_t>(i) + 1);
+  }
+}
+
+TEST_CASE("A read sees that a channel was forgotten before it") {
+  Bench bench;
+  bench.poll("c", "a").get();
+  bench.thread->write(ForgetWrite{"c"});
+  CHECK_FALSE(bench.read([](Store& store) { return store.channel("c").has_value(); }));
+}
+
+TEST_CASE("Forgetting a channel neither overtakes its polls nor is overtaken by them") {
+  Bench bench;
+  std::promise<void> release = bench.hold();
+  auto first = bench.poll("c", "a", 1);
+  bench.thread->write(ForgetWrite{"c"});
+  bench.thread->write(schedule("c", 5, 2));
+  auto second = bench.poll("c", "b", 3);
+  release.set_value();
+  CHECK(first.get().head == Position{.epoch = 1, .offset = 1});
+  CHECK(second.get().head == Position{.epoch = 2, .offset = 1});
+  CHECK(bench.read([](Store& store) { return store.snapshot("c")->items.size(); }) == 1);
+}
+
+TEST_CASE("When the store fails, polls are told and other writes are kept for later") {
+  Bench bench;
+  bench.seen.broken = true;
+  bench.thread->write(schedule("c", 1));
+  CHECK(bench.poll("d", "a").get().kind == PollOutcome::Kind::store_failed);
+  bench.thread->write(schedule("c", 2));
+  bench.seen.broken = false;
+  SECTION("the next poll takes them along") { CHECK(bench.poll("d", "a").get().head.offset == 1); }
+  SECTION("they are tried again by themselves") {}
+  REQUIRE(soon([&] { return bench.seen.count() >= 1; }));
+  CHECK(bench.read([](Store& store) { return store.channel("c")->schedule.failures; }) == 2);
+}
+
+TEST_CASE("A read that fails ends in its other function") {
+  Bench bench;
+  std::promise<std::string> why;
+  bench.thread->read([](Store&) { throw StoreError("no such luck"); },
+                     [&](std::string message) { why.set_value(std::move(message)); });
+  CHECK(why.get_future().get() == "no such luck");
+}
+
+TEST_CASE("What is queued is finished before the thread ends") {
+  Bench bench;
+  std::vector<std::future<PollOutcome>> outcomes;
+  for (int i = 0; i < 600; ++i) outcomes.push_back(bench.poll("c" + std::to_string(i), "a"));
+  bench.thread->write(schedule("last", 1));
+  bench.thread.reset();
+  for (auto& outcome : outcomes) CHECK(outcome.get().head.offset == 1);
+  bool written = false;
+  for (const auto& commit : bench.seen.commits)
+    for (const Write& write : commit) written = written || std::holds_alternative<ScheduleWrite>(write);
+  CHECK(written);
+}
+
+TEST_CASE("Many threads may hand in work at once") {
+  Bench bench;
+  std::vector<std::thread> threads;
+  std::atomic<int> done = 0;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 200; ++i) {
+        bench.thread->write(schedule("s" + std::to_string(t), static_cast<std::uint32_t>(i)));
+        if (bench.poll("c" + std::to_string(t), std::to_string(i)).get().problem.empty()) ++done;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(done == 800);
+  CHECK(bench.read([](Store& store) { return store.channel("c3")->head.offset; }) == 200);
+}

@@ -1,0 +1,2 @@
+restream_unit_test(NAME fetch SOURCES fetch_schedule_test.cpp fetch_metadata_test.cpp fetch_fetcher_test.cpp
+                   USES fetch LINKS restream::sdk nlohmann_json::nlohmann_json)

@@ -1,0 +1,326 @@
+#include <restream/fetcher.h>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "fake_core.hpp"
+#include "fetch/fetcher.hpp"
+
+using namespace restream;
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* metadata_text = R"({"name": "news", "description": "d", "id_field": "id",
+  "api_url": "https://api.example.com/{}", "doc_url": "u", "keys": ["api-key"], "poll_interval": 100,
+  "params": {"section": {"default": "home"}}})";
+
+// A fetcher whose world the test plays.
+struct World {
+  World() : World(FetcherSettings{.name = "news", .plugin = "news"}) {}
+  explicit World(FetcherSettings settings)
+      : fetcher(std::move(settings), core.clock(), core.loop(), [] { return 0.0; }, Log::none(), hooks()) {
+    fetcher.set_keys({{"api-key", "k-123456789"}});
+  }
+
+  FetcherHooks hooks() {
+    FetcherHooks h;
+    h.call = [this](PluginCall call) { calls.push_back(std::move(call)); };
+    h.polled = [this](Polled polled) { results.push_back(std::move(polled)); };
+    h.status = [this](const ChannelId& id, const Status& status, bool transition) {
+      if (transition)
+        heard.push_back(id.text + " " + std::string(text(status.state)) + " " + std::string(text(status.reason)));
+      last = status;
+    };
+    h.keep = [this](const ChannelId&, const Schedule& schedule) { kept = schedule; };
+    h.idle = [this](const ChannelId& id) { idle.push_back(id.text); };
+    h.settled = [this] { ++settled; };
+    return h;
+  }
+
+  void load() {
+    fetcher.plugin_changed(PluginState::ready, {});
+    REQUIRE(calls.size() == 1);
+    REQUIRE(calls[0].function == HostFunction::metadata);
+    answer(metadata_text);
+  }
+
+  ChannelId home() { return *fetcher.resolve({}); }
+
+  PluginCall take_call() {
+    REQUIRE_FALSE(calls.empty());
+    PluginCall call = std::move(calls.front());
+    calls.erase(calls.begin());
+    return call;
+  }
+  void answer(std::string output, int code = RESTREAM_OK) {
+    PluginReply reply;
+    reply.kind = PluginReply::Kind::returned;
+    reply.code = code;
+    reply.output = std::move(output);
+    take_call().done(std::move(reply));
+  }
+  void answer_kind(PluginReply::Kind kind) {
+    PluginReply reply;
+    reply.kind = kind;
+    reply.problem = "signal 11";
+    take_call().done(std::move(reply));
+  }
+  void commit(PollVerdict verdict = {}) {
+    REQUIRE_FALSE(results.empty());
+    const Polled polled = std::move(results.front());
+    results.erase(results.begin());
+    fetcher.finished(polled.channel.text, polled.schedule, verdict);
+  }
+  // A good poll from call to commit.
+  void poll() {
+    answer(R"({"status_code":200,"result":[]})");
+    commit();
+  }
+
+  FakeCore core;
+  std::vector<PluginCall> calls;
+  std::vector<Polled> results;
+  std::vector<std::string> heard;
+  std::vector<std::string> idle;
+  Status last;
+  Schedule kept;
+  int settled = 0;
+  Fetcher fetcher;
+};
+
+}  // namespace
+
+TEST_CASE("nobody subscribed: no polls") {
+  World world;
+  world.load();
+  world.core.advance(24h);
+  CHECK(world.calls.empty());
+}
+
+TEST_CASE("the first subscriber starts polling at once, and the interval runs from the end of each poll") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  REQUIRE(world.calls.size() == 1);
+  world.poll();
+  world.core.advance(99s);
+  CHECK(world.calls.empty());
+  world.core.advance(1s);
+  CHECK(world.calls.size() == 1);
+}
+
+TEST_CASE("fetch is asked with the channel's params, only the declared keys, and the configuration") {
+  World world(FetcherSettings{.name = "news", .plugin = "news", .config = R"({"edition":7})"});
+  world.load();
+  world.fetcher.set_keys({{"api-key", "k-123456789"}, {"another", "x"}});
+  world.fetcher.want(*world.fetcher.resolve({{"section", "a/b"}}), {});
+  world.core.advance(0ms);
+  CHECK(json::parse(world.take_call().request) == json{{"call", "fetch"},
+                                                       {"channel", "news"},
+                                                       {"params", {{"section", "a/b"}}},
+                                                       {"keys", {{"api-key", "k-123456789"}}},
+                                                       {"config", {{"edition", 7}}}});
+}
+
+TEST_CASE("polls go on for 60 seconds after the last subscriber left, and the interval is kept across it") {
+  World world(FetcherSettings{.name = "news", .plugin = "news", .poll_interval = 25s, .force_interval = true});
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.poll();
+  world.fetcher.unwant(world.home().text);
+  world.core.advance(25s);
+  world.poll();
+  world.core.advance(25s);
+  world.poll();  // at 50 s: still within the linger
+  world.core.advance(24h);
+  CHECK(world.calls.empty());
+  CHECK(world.idle == std::vector<std::string>{"news?section=home"});
+
+  // Somebody comes back within the interval of the last poll: what was kept says when.
+  Schedule kept = world.kept;
+  REQUIRE(kept.not_before);
+  world.core.set_wall_back(Seconds(24h) - 10s);
+  world.fetcher.want(world.home(), kept);
+  world.core.advance(0ms);
+  CHECK(world.calls.empty());
+  world.core.advance(25s);
+  CHECK(world.calls.size() == 1);
+}
+
+TEST_CASE("the wall clock may jump by a day either way: the schedule is unmoved") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.poll();
+  world.core.set_wall_forward(24h);
+  world.core.advance(50s);
+  CHECK(world.calls.empty());
+  world.core.set_wall_back(48h);
+  world.core.advance(49s);
+  CHECK(world.calls.empty());
+  world.core.advance(1s);
+  CHECK(world.calls.size() == 1);
+}
+
+TEST_CASE("a channel is called once at a time, however long the poll takes") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(1h);
+  CHECK(world.calls.size() == 1);
+}
+
+TEST_CASE("a missing key is told by name, and polling starts by itself once it is there") {
+  World world;
+  world.load();
+  world.fetcher.set_keys({});
+  world.fetcher.want(world.home(), {});
+  world.core.advance(1h);
+  CHECK(world.calls.empty());
+  CHECK(world.heard == std::vector<std::string>{"news?section=home needs_key missing_key"});
+  CHECK(world.last.message.find("api-key") != std::string::npos);
+  world.fetcher.set_keys({{"api-key", "k-123456789"}});
+  CHECK(world.calls.size() == 1);
+}
+
+TEST_CASE("subscribers hear of each transition once") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.poll();
+  world.core.advance(100s);
+  world.poll();
+  for (int i = 0; i < 3; ++i) {
+    world.core.advance(30min);
+    world.answer("{}");
+    world.commit({.kind = PollVerdict::Kind::api_error, .status = 500, .problem = "oops"});
+  }
+  world.core.advance(30min);
+  world.poll();
+  CHECK(world.heard == std::vector<std::string>{"news?section=home live ", "news?section=home failing upstream_error",
+                                                "news?section=home live "});
+}
+
+TEST_CASE("failures back off, and the failed poll's schedule is kept for a restart") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  for (int failures = 1; failures <= 4; ++failures) {
+    world.answer("", RESTREAM_FAILED);
+    CHECK(world.kept.failures == static_cast<unsigned>(failures));
+    const Millis delay = delay_after_failure(100s, static_cast<unsigned>(failures), {}, 0.0);
+    world.core.advance(delay - 1ms);
+    CHECK(world.calls.empty());
+    world.core.advance(1ms);
+    REQUIRE(world.calls.size() == 1);
+  }
+}
+
+TEST_CASE("a call that another one's deadline ended is tried again and counts as no failure") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.fetcher.plugin_changed(PluginState::restarting, "killed for another call");
+  world.answer_kind(PluginReply::Kind::retry);
+  CHECK(world.calls.empty());
+  world.fetcher.plugin_changed(PluginState::loading, {});
+  world.fetcher.plugin_changed(PluginState::ready, {});
+  REQUIRE(world.calls.size() == 1);
+  world.poll();
+  CHECK(world.heard == std::vector<std::string>{"news?section=home live "});
+}
+
+TEST_CASE("a crash fails its polls, and they are tried again with backoff") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.fetcher.plugin_changed(PluginState::restarting, "signal 11");
+  world.answer_kind(PluginReply::Kind::crashed);
+  CHECK(world.heard == std::vector<std::string>{"news?section=home failing plugin_crashed"});
+  world.fetcher.plugin_changed(PluginState::ready, {});
+  CHECK(world.calls.empty());
+  world.core.advance(100s);
+  CHECK(world.calls.size() == 1);
+}
+
+TEST_CASE("a held plugin ends its channels, and new subscribers hear why") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.fetcher.plugin_changed(PluginState::held, "held after 5 crashes");
+  CHECK(world.heard == std::vector<std::string>{"news?section=home unavailable held"});
+  world.core.advance(24h);
+  CHECK(world.calls.size() == 1);
+}
+
+TEST_CASE("a configured interval counts from the fetcher's own upwards, unless it is forced") {
+  for (const auto& [forced, expected] : {std::pair(false, Millis(100s)), std::pair(true, Millis(5s))}) {
+    World world(FetcherSettings{.name = "news", .plugin = "news", .poll_interval = 5s, .force_interval = forced});
+    world.load();
+    world.fetcher.want(world.home(), {});
+    world.core.advance(0ms);
+    world.poll();
+    world.core.advance(expected - 1ms);
+    CHECK(world.calls.empty());
+    world.core.advance(1ms);
+    CHECK(world.calls.size() == 1);
+  }
+}
+
+TEST_CASE("a file whose metadata bears another name is refused by that name") {
+  World world(FetcherSettings{.name = "other", .plugin = "other"});
+  world.fetcher.plugin_changed(PluginState::ready, {});
+  world.answer(metadata_text);
+  REQUIRE_FALSE(world.fetcher.resolve({}));
+  CHECK(world.fetcher.resolve({}).error().message.find("name the file news.so") != std::string::npos);
+}
+
+TEST_CASE("a failed commit drops the poll, is no fault of the API, and polling goes on") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.poll();
+  world.core.advance(100s);
+  world.answer(R"({"status_code":200,"result":[]})");
+  world.commit({.kind = PollVerdict::Kind::store_failed, .problem = "disk full"});
+  CHECK(world.heard == std::vector<std::string>{"news?section=home live "});
+  world.core.advance(100s);
+  CHECK(world.calls.size() == 1);
+}
+
+TEST_CASE("no more than 128 calls are under way at once, and the others follow as those end") {
+  World world;
+  world.load();
+  for (int i = 0; i < 200; ++i) world.fetcher.want(*world.fetcher.resolve({{"section", std::to_string(i)}}), {});
+  world.core.advance(0ms);
+  CHECK(world.calls.size() == 128);
+  world.poll();
+  CHECK(world.calls.size() == 128);
+  for (int i = 0; i < 199; ++i) world.poll();
+  CHECK(world.calls.empty());
+}
+
+TEST_CASE("what people see of a fetcher holds its health and which keys there are, never a value") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  const std::string text = world.fetcher.describe(3, "signal 11");
+  const json entry = json::parse(text);
+  CHECK(entry.at("name") == "news");
+  CHECK(entry.at("keys") == json{{"api-key", "present"}});
+  CHECK(entry.at("health") ==
+        json{{"state", "live"}, {"reason", nullptr}, {"restarts", 3}, {"last_error", "signal 11"}});
+  CHECK(entry.at("channels") == 1);
+  CHECK(text.find("k-123456789") == std::string::npos);
+}

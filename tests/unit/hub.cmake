@@ -1,0 +1,1 @@
+restream_unit_test(NAME hub SOURCES hub_test.cpp USES channel ops LINKS nlohmann_json::nlohmann_json Boost::headers)

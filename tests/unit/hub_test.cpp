@@ -1,0 +1,297 @@
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "channel/hub.hpp"
+#include "store/memory_store.hpp"
+
+using namespace restream;
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+namespace {
+
+// The hub on a real loop with a real store thread; the fetchers and the serve threads are the test.
+struct World {
+  explicit World(HubLimits limits = {}) : hub(surroundings(), limits, {}, hooks()), feed(hub.feed()) {
+    ServeThread thread;
+    thread.announce = [this](std::shared_ptr<const Announcement> one) { announced.push_back(std::move(one)); };
+    thread.announce_status = [this](StatusAnnouncement one) { statuses.push_back(std::move(one)); };
+    hub.serve_on({thread});
+  }
+
+  Hub::Surroundings surroundings() {
+    CoreLoop loop;
+    loop.post = [this](std::move_only_function<void()> work) { boost::asio::post(io, std::move(work)); };
+    loop.at = [this](SteadyTime due, std::move_only_function<void()> work) {
+      const auto timer = std::make_shared<boost::asio::steady_timer>(io, due);
+      timer->async_wait([timer, work = std::move(work)](const boost::system::error_code& failed) mutable {
+        if (!failed) work();
+      });
+    };
+    return {.loop = loop, .clock = real_clock(), .draw_epoch = [] { return 7U; }, .store = store, .log = Log::none()};
+  }
+
+  HubHooks hooks() {
+    HubHooks h;
+    h.resolve = [this](const std::string& fetcher,
+                       const Params& params) -> std::optional<std::expected<ChannelId, FeedError>> {
+      if (!settled) return std::nullopt;
+      if (fetcher != "news") return std::unexpected(FeedError{"unknown_channel", "no"});
+      return make_channel_id(fetcher, params);
+    };
+    h.want = [this](const ChannelId& id, const Schedule&) { demand.push_back("want " + id.text); };
+    h.unwant = [this](const ChannelId& id) { demand.push_back("unwant " + id.text); };
+    h.describe_fetchers = [](const std::optional<std::string>&) { return Document{}; };
+    h.readiness = [] { return Readiness{true, {}}; };
+    return h;
+  }
+
+  // Runs the loop until `done` says so; a test that waits for nothing fails.
+  template <class Done>
+  void run_until(Done done) {
+    const auto end = std::chrono::steady_clock::now() + 20s;
+    while (!done()) {
+      REQUIRE(std::chrono::steady_clock::now() < end);
+      io.restart();
+      io.run_for(1ms);
+    }
+  }
+
+  std::expected<Attached, FeedError> attach(Params params = {}, const std::string& since = {},
+                                            const std::string& address = "a", Deliver deliver = Deliver::both) {
+    std::optional<std::expected<Attached, FeedError>> got;
+    feed.attach({.serve = 0,
+                 .fetcher = "news",
+                 .params = std::move(params),
+                 .since = since,
+                 .deliver = deliver,
+                 .address = address},
+                [&](auto reply) { got = std::move(reply); });
+    run_until([&] { return got.has_value(); });
+    return *got;
+  }
+
+  PollOutcome poll(const std::string& items, Params params = {}) {
+    std::optional<PollOutcome> got;
+    const auto rules = std::make_shared<const CommitRules>(CommitRules{.diff = {.id_field = "id"}, .complete = true});
+    Schedule schedule;
+    schedule.last_poll = std::chrono::system_clock::now();
+    hub.commit(make_channel_id("news", std::move(params)), rules, R"({"status_code":200,"result":)" + items + "}",
+               schedule, [&](const PollOutcome& outcome) { got = outcome; });
+    run_until([&] { return got.has_value(); });
+    return *got;
+  }
+
+  HistoryChunk events(ChannelNumber channel, std::uint64_t after) {
+    std::optional<std::expected<HistoryChunk, HistoryProblem>> got;
+    feed.read_events(channel, after, Deliver::both, 1U << 20U, [&](auto reply) { got = std::move(reply); });
+    run_until([&] { return got.has_value(); });
+    REQUIRE(got->has_value());
+    return **got;
+  }
+
+  Document document(Params params = {}) {
+    std::optional<Document> got;
+    feed.get_channel("news", std::move(params), "a", [&](Document reply) { got = std::move(reply); });
+    run_until([&] { return got.has_value(); });
+    return *got;
+  }
+
+  boost::asio::io_context io;
+  StoreThread store{std::make_unique<MemoryStore>()};
+  bool settled = true;
+  std::vector<std::string> demand;
+  std::vector<std::shared_ptr<const Announcement>> announced;
+  std::vector<StatusAnnouncement> statuses;
+  Hub hub;
+  Feed feed;
+};
+
+}  // namespace
+
+TEST_CASE("the first to attach starts the polls, the last to leave stops them") {
+  World world;
+  const auto first = world.attach();
+  const auto second = world.attach();
+  REQUIRE(first.has_value());
+  REQUIRE(second.has_value());
+  CHECK(first->channel == second->channel);
+  CHECK(world.demand == std::vector<std::string>{"want news"});
+  world.feed.detach(0, first->channel, Deliver::both, "a");
+  world.feed.detach(0, first->channel, Deliver::both, "a");
+  world.run_until([&] { return world.demand.size() == 2; });
+  CHECK(world.demand.back() == "unwant news");
+}
+
+TEST_CASE("a batch is encoded once for each form in use and announced with the offsets it holds") {
+  World world;
+  const auto whole = world.attach({}, {}, "a", Deliver::both);
+  const auto patch = world.attach({}, {}, "a", Deliver::patch);
+  world.poll(R"([{"id":1},{"id":2}])");
+  REQUIRE(world.announced.size() == 1);
+  const Announcement& batch = *world.announced[0];
+  CHECK(batch.channel == whole->channel);
+  CHECK(batch.after == 0);
+  CHECK(batch.last == 2);
+  CHECK(batch.frames[static_cast<std::size_t>(Deliver::both)]);
+  CHECK(batch.frames[static_cast<std::size_t>(Deliver::patch)]);
+  CHECK_FALSE(batch.frames[static_cast<std::size_t>(Deliver::item)]);
+}
+
+TEST_CASE("an unchanged poll announces nothing") {
+  World world;
+  world.attach();
+  world.poll(R"([{"id":1}])");
+  world.poll(R"([{"id":1}])");
+  CHECK(world.announced.size() == 1);
+}
+
+TEST_CASE("a position in the log resumes; one of another epoch, of the future or garbage does not") {
+  World world;
+  const auto first = world.attach();
+  world.poll(R"([{"id":1},{"id":2}])");
+  const std::uint64_t epoch = first->head.epoch;
+  const auto resumed = [&](const std::string& since) { return world.attach({}, since)->resumed; };
+  CHECK(resumed(to_text({epoch, 0})));
+  CHECK(resumed(to_text({epoch, 1})));
+  CHECK(resumed(to_text({epoch, 2})));
+  CHECK_FALSE(resumed(to_text({epoch, 3})));
+  CHECK_FALSE(resumed(to_text({epoch + 1, 1})));
+  CHECK_FALSE(resumed("garbage"));
+  CHECK_FALSE(resumed(""));
+  CHECK(world.attach({}, to_text({epoch, 1}))->cursor == 1);
+  CHECK(world.attach()->head == Position{epoch, 2});
+}
+
+TEST_CASE("history holds exactly the events after the cursor, and none beyond the head is not an error") {
+  World world;
+  const auto attached = world.attach();
+  world.poll(R"([{"id":1},{"id":2},{"id":3}])");
+  const HistoryChunk chunk = world.events(attached->channel, 1);
+  CHECK(chunk.last == 3);
+  CHECK(chunk.frames->find(R"("id":"1")") == std::string::npos);
+  CHECK(chunk.frames->find(R"("id":"2")") != std::string::npos);
+  CHECK_FALSE(world.events(attached->channel, 3).frames);
+}
+
+TEST_CASE("many snapshots of one position share their bytes") {
+  World world;
+  const auto attached = world.attach();
+  world.poll(R"([{"id":1}])");
+  std::vector<Frames> got;
+  for (int i = 0; i < 10; ++i)
+    world.feed.read_snapshot(attached->channel, [&](auto reply) { got.push_back(reply->frames); });
+  world.run_until([&] { return got.size() == 10; });
+  for (const Frames& one : got) CHECK(one == got[0]);
+  world.poll(R"([{"id":1},{"id":2}])");
+  Frames later;
+  world.feed.read_snapshot(attached->channel, [&](auto reply) { later = reply->frames; });
+  world.run_until([&] { return later != nullptr; });
+  CHECK(later->find(R"("id":"2")") != std::string::npos);
+}
+
+TEST_CASE("a status reaches those attached, and those who come while it is not live") {
+  World world;
+  const auto first = world.attach();
+  CHECK(first->status);  // pending
+  const ChannelId id = make_channel_id("news", {});
+  world.hub.set_status(id, {State::failing, Reason::timeout, "late", WallTime{}, std::nullopt}, true);
+  REQUIRE(world.statuses.size() == 1);
+  CHECK(world.statuses[0].frame->find(R"("reason":"timeout")") != std::string::npos);
+  CHECK(world.attach()->status->find("timeout") != std::string::npos);
+  world.hub.set_status(id, {State::live, Reason::none, "", WallTime{}, std::nullopt}, true);
+  CHECK_FALSE(world.attach()->status);
+}
+
+TEST_CASE("a subscriber who comes while the plugin is being loaded is answered once it is") {
+  World world;
+  world.settled = false;
+  std::optional<std::expected<Attached, FeedError>> got;
+  world.feed.attach({.serve = 0, .fetcher = "news"}, [&](auto reply) { got = std::move(reply); });
+  world.io.run_for(5ms);
+  CHECK_FALSE(got.has_value());
+  world.settled = true;
+  world.hub.fetcher_settled();
+  REQUIRE(got.has_value());
+  CHECK(got->has_value());
+}
+
+TEST_CASE("more channels than the limits allow are refused, the ones that are there go on") {
+  World world({.channels = 2, .channels_per_address = 1000});
+  CHECK(world.attach({{"a", "1"}}).has_value());
+  CHECK(world.attach({{"a", "2"}}).has_value());
+  CHECK(world.attach({{"a", "3"}}).error().code == "too_many_channels");
+  CHECK(world.attach({{"a", "2"}}).has_value());
+
+  World by_address({.channels = 100, .channels_per_address = 1});
+  const auto first = by_address.attach({{"a", "1"}}, {}, "x");
+  CHECK(by_address.attach({{"a", "2"}}, {}, "x").error().code == "too_many_channels");
+  CHECK(by_address.attach({{"a", "1"}}, {}, "x").has_value());
+  CHECK(by_address.attach({{"a", "2"}}, {}, "y").has_value());
+  by_address.feed.detach(0, first->channel, Deliver::both, "x");
+  by_address.feed.detach(0, first->channel, Deliver::both, "x");
+  CHECK(by_address.attach({{"a", "2"}}, {}, "x").has_value());
+}
+
+TEST_CASE("GET of a channel is demand, waits for its first poll, and has a tag that follows its content") {
+  World world;
+  std::optional<Document> got;
+  world.feed.get_channel("news", {}, "a", [&](Document reply) { got = std::move(reply); });
+  world.run_until([&] { return !world.demand.empty(); });
+  world.io.run_for(20ms);
+  CHECK_FALSE(got.has_value());
+  world.poll(R"([{"id":1}])");
+  world.run_until([&] { return got.has_value(); });
+  CHECK(got->status == 200);
+  const json body = json::parse(got->json);
+  CHECK(body.at("type") == "snapshot");
+  CHECK(body.at("items").size() == 1);
+  CHECK(body.contains("state"));
+  CHECK(world.document().etag == got->etag);
+  world.poll(R"([{"id":1},{"id":2}])");
+  CHECK(world.document().etag != got->etag);
+  CHECK(world.demand.back() == "unwant news");
+}
+
+TEST_CASE("GET of a channel that fails answers with what there is and says so") {
+  World world;
+  std::optional<Document> got;
+  world.feed.get_channel("news", {}, "a", [&](Document reply) { got = std::move(reply); });
+  world.run_until([&] { return !world.demand.empty(); });
+  world.hub.set_status(make_channel_id("news", {}),
+                       {State::failing, Reason::unreachable, "x", WallTime{}, std::nullopt}, true);
+  world.run_until([&] { return got.has_value(); });
+  CHECK(json::parse(got->json).at("state") == "failing");
+}
+
+TEST_CASE("a channel whose polls have stopped is remembered, so that its log goes on where it was") {
+  World world;
+  const auto first = world.attach();
+  world.poll(R"([{"id":1}])");
+  world.feed.detach(0, first->channel, Deliver::both, "a");
+  world.run_until([&] { return world.demand.size() == 2; });
+  world.hub.idle(make_channel_id("news", {}));
+  const auto again = world.attach({}, to_text({first->head.epoch, 1}));
+  CHECK(again->channel != first->channel);
+  CHECK(again->resumed);
+  CHECK(again->head.offset == 1);
+}
+
+TEST_CASE("the list of channels says of each where it stands") {
+  World world;
+  world.attach();
+  world.poll(R"([{"id":1}])");
+  std::optional<Document> got;
+  world.feed.get_channels([&](Document reply) { got = std::move(reply); });
+  world.run_until([&] { return got.has_value(); });
+  const json entry = json::parse(got->json).at("channels").at(0);
+  CHECK(entry.at("id") == "news");
+  CHECK(entry.at("subscribers") == 1);
+  CHECK(entry.at("items") == 1);
+  CHECK(entry.at("position") == "0000000000000007:1");
+  CHECK(entry.at("last_poll").is_string());
+  for (const char* field : {"channel", "params", "state", "reason", "next_poll"}) CHECK(entry.contains(field));
+}

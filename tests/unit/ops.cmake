@@ -1,0 +1,1 @@
+restream_unit_test(NAME ops SOURCES ops_log_test.cpp USES ops LINKS Threads::Threads)

@@ -1,0 +1,153 @@
+// What the tests of the serve threads share: a Feed that plays core with channels in memory, a server on a free port,
+// and a client that sees every byte.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/server.hpp"
+
+namespace restream::test {
+
+// Waits up to `limit` for something that another thread brings about.
+bool eventually(const std::function<bool()>& condition, Millis limit = Millis(5000));
+
+// A real clock that the test can move forward.
+class MovedClock {
+ public:
+  Clock clock();
+  void forward(Seconds by) { *offset_ += std::chrono::duration_cast<Millis>(by).count(); }
+
+ private:
+  std::shared_ptr<std::atomic<Millis::rep>> offset_ = std::make_shared<std::atomic<Millis::rep>>(0);
+};
+
+// Plays core. Fetchers are "news", "other", "big" …: all but "nobody" exist, with any params. Thread-safe.
+class FakeCore {
+ public:
+  Feed feed();
+  void serve_on(std::vector<ServeThread> threads) { threads_ = std::move(threads); }
+
+  // Appends events to the channel's log and announces them as one batch.
+  void publish(const std::string& fetcher, std::size_t count, std::size_t item_size = 10);
+  // As publish(), but the batch is not announced to anybody: a gap.
+  void append(const std::string& fetcher, std::size_t count);
+  void announce_status(const std::string& fetcher, const std::string& state);
+  void announce(Announcement announcement);
+  ChannelNumber number(const std::string& fetcher);
+  // How many attaches there are that were not detached. Below zero is a defect.
+  int attached();
+  int attaches();
+  int detaches();
+  int reads();
+  void forget_before(const std::string& fetcher, std::uint64_t offset);
+
+  // While set, replies of this kind are kept until release().
+  std::atomic<bool> hold_attach = false;
+  std::atomic<bool> hold_reads = false;
+  void release();
+  std::size_t held();
+
+  std::atomic<bool> ready = true;
+  std::atomic<bool> reads_fail = false;
+  std::string status_at_attach;  // the state that attach() reports; empty: live
+  std::string last_address;
+  std::string last_get;  // "fetcher?params" of the last get_channel
+
+ private:
+  struct Channel {
+    ChannelNumber number = 0;
+    std::string fetcher;
+    std::shared_ptr<const std::string> label;
+    std::vector<Event> events;
+    std::uint64_t first = 1;
+  };
+  Channel& channel(const std::string& fetcher, const Params& params);
+  Channel* by_number(ChannelNumber number);
+  void answer(std::atomic<bool>& hold, std::function<void()> reply);
+
+  std::recursive_mutex mutex_;
+  std::map<std::string, Channel> channels_;
+  std::vector<ServeThread> threads_;
+  std::deque<std::function<void()>> held_;
+  std::map<std::string, int> counts_;
+  int attaches_ = 0;
+  int detaches_ = 0;
+  int reads_ = 0;
+};
+
+inline constexpr std::uint64_t fake_epoch = 0xabcdef;
+inline std::string at(std::uint64_t offset) { return to_text({.epoch = fake_epoch, .offset = offset}); }
+
+struct Frame {
+  int opcode = 0;  // 1 text, 8 close, 9 ping, 10 pong; -1: the connection ended
+  std::string payload;
+  [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(payload); }
+  [[nodiscard]] int code() const;  // of a close frame
+  [[nodiscard]] std::string reason() const { return payload.size() > 2 ? payload.substr(2) : ""; }
+};
+
+struct HttpAnswer {
+  int status = 0;
+  std::string head;
+  std::string body;
+  [[nodiscard]] std::string header(const std::string& name) const;
+  [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(body); }
+};
+
+// A blocking socket; every wait ends after 10 s.
+class Client {
+ public:
+  explicit Client(std::uint16_t port, int receive_buffer = 0, const std::string& address = "127.0.0.1");
+  ~Client();
+  Client(Client&& other) noexcept : socket_(std::exchange(other.socket_, -1)), input_(std::move(other.input_)) {}
+  Client& operator=(Client&&) = delete;
+
+  bool send(std::string_view bytes);
+  void half_close();
+  // What came until the peer closed.
+  std::string read_to_end();
+  [[nodiscard]] bool ended_without_reset() const { return !reset_; }
+
+  HttpAnswer get(const std::string& path, const std::string& headers = "", const std::string& method = "GET");
+  HttpAnswer read_answer(bool with_body = true);
+
+  // The status of the answer to the upgrade.
+  int upgrade(const std::string& headers = "", const std::string& path = "/channels");
+  void text(std::string_view payload) { frame(0x81, payload); }
+  void frame(int first_byte, std::string_view payload);
+  Frame read_frame();
+  nlohmann::json read_json() { return read_frame().json(); }
+  // upgrade() and `ready`.
+  void open();
+  // Subscribes and reads `subscribed`.
+  nlohmann::json subscribe(const std::string& channel, const std::string& more = "");
+
+ private:
+  bool fill();
+  int socket_ = -1;
+  bool reset_ = false;
+  std::string input_;
+};
+
+struct Rig {
+  explicit Rig(const std::function<void(ServerOptions&)>& change = [](ServerOptions&) {});
+  Client client(int receive_buffer = 0) { return Client(server->port(), receive_buffer); }
+  // A client that has read `ready`.
+  Client open(int receive_buffer = 0);
+
+  MovedClock clock;
+  FakeCore core;
+  std::unique_ptr<Server> server;
+};
+
+}  // namespace restream::test

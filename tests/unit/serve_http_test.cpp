@@ -1,0 +1,225 @@
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <catch2/catch.hpp>
+#include <ctime>
+#include <thread>
+
+#include "serve_fixture.hpp"
+
+using namespace restream;
+using namespace restream::test;
+
+TEST_CASE("HTTP answers what the table says") {
+  Rig rig;
+  Client client = rig.client();
+  CHECK(client.get("/livez").body == R"({"live":true})");
+  CHECK(client.get("/readyz").json()["ready"] == true);
+  CHECK(client.get("/fetchers").json().contains("fetchers"));
+  CHECK(client.get("/fetchers/ny%74").json()["name"] == "nyt");
+  CHECK(client.get("/channels").json().contains("channels"));
+  const HttpAnswer catalogue = client.get("/", "Accept: */*\r\n");
+  CHECK(catalogue.json().contains("fetchers"));
+  const HttpAnswer nothing = client.get("/nothing");
+  CHECK(nothing.status == 404);
+  CHECK(nothing.json()["type"] == "error");
+  CHECK(client.get("/metrics").status == 404);
+  CHECK(client.get("/channels/").status == 404);
+  rig.core.ready = false;
+  const HttpAnswer unready = client.get("/readyz");
+  CHECK(unready.status == 503);
+  CHECK(unready.json()["reason"] == "the store is not open");
+}
+
+TEST_CASE("a channel is got by its id, with an ETag") {
+  Rig rig;
+  Client client = rig.client();
+  const HttpAnswer got = client.get("/channels/nyt-top?section=books%2Freview&_since=x");
+  CHECK(got.status == 200);
+  CHECK(got.header("ETag") == "\"tag\"");
+  CHECK(got.header("Vary") == "Origin");
+  CHECK(rig.core.last_get == "nyt-top?section=books%2Freview");
+  const HttpAnswer again = client.get("/channels/nyt-top", "If-None-Match: \"tag\"\r\n");
+  CHECK(again.status == 304);
+  CHECK(again.body.empty());
+  const HttpAnswer head = client.get("/channels/nyt-top", "", "HEAD");
+  CHECK(head.status == 200);
+  CHECK(head.header("Content-Length") == "19");
+  CHECK(client.get("/channels/nobody").status == 404);
+  CHECK(client.get("/channels/full").header("Retry-After") == "5");
+  CHECK(client.get("/channels/a?x=%zz").json()["code"] == "invalid_params");
+  CHECK(client.get("/channels/a?_x=1").status == 400);
+  CHECK(client.get("/channels/%zz").status == 400);
+  const HttpAnswer stream = client.get("/channels/a", "Accept: text/event-stream\r\n");
+  CHECK(stream.status == 406);
+  CHECK(stream.json()["type"] == "error");
+}
+
+TEST_CASE("a browser gets the page, under a strict policy") {
+  Rig rig;
+  Client client = rig.client();
+  const HttpAnswer page = client.get("/", "Accept: text/html,application/xhtml+xml\r\n");
+  CHECK(page.status == 200);
+  CHECK(page.header("Content-Type") == "text/html; charset=utf-8");
+  CHECK(page.body.find("<!doctype html>") == 0);
+  CHECK(page.header("Content-Security-Policy").find("default-src 'none'; script-src 'self'") == 0);
+  CHECK(client.get("/viewer.js").header("Content-Type") == "text/javascript; charset=utf-8");
+  CHECK(client.get("/viewer.css").body.find("color-scheme") != std::string::npos);
+}
+
+TEST_CASE("other methods and bodies are refused") {
+  Rig rig;
+  const HttpAnswer post = rig.client().get("/fetchers", "", "POST");
+  CHECK(post.status == 405);
+  CHECK(post.header("Allow") == "GET, HEAD");
+  CHECK(rig.client().get("/", "Content-Length: 3\r\n").status == 413);
+  CHECK(rig.client().get("/", "Transfer-Encoding: chunked\r\n").status == 413);
+  CHECK(rig.client().get("/", "X: " + std::string(9000, 'x') + "\r\n").status == 431);
+  Client tls = rig.client();
+  tls.send("\x16\x03\x01");
+  CHECK(tls.read_answer().status == 400);
+  Client odd = rig.client();
+  odd.send("GET / HTTP/1.1\r\n\r\n");
+  CHECK(odd.read_answer().status == 400);
+}
+
+TEST_CASE("pipelined requests are answered in order, and HTTP/1.0 closes") {
+  Rig rig;
+  Client client = rig.client();
+  std::string requests;
+  for (int i = 0; i < 50; ++i) requests += "GET /fetchers/f" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+  client.send(requests);
+  for (int i = 0; i < 50; ++i) REQUIRE(client.read_answer().json()["name"] == "f" + std::to_string(i));
+  Client old = rig.client();
+  old.send("GET /livez HTTP/1.0\r\n\r\n");
+  CHECK(old.read_to_end().find("Connection: close\r\n") != std::string::npos);
+}
+
+TEST_CASE("a large answer reaches a client that half-closed after its request") {
+  Rig rig;
+  Client client = rig.client(4096);
+  client.send("GET /channels/huge HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  client.half_close();
+  std::this_thread::sleep_for(Millis(300));
+  CHECK(client.read_to_end().size() > (8U << 20U));
+}
+
+TEST_CASE("allowed origins may read JSON, others are not told that they may") {
+  Rig rig([](ServerOptions& options) { options.origins = {"https://app.example"}; });
+  Client client = rig.client();
+  const HttpAnswer allowed = client.get("/channels", "Origin: https://app.example\r\n");
+  CHECK(allowed.header("Access-Control-Allow-Origin") == "https://app.example");
+  CHECK(allowed.header("Vary") == "Origin");
+  const HttpAnswer foreign = client.get("/channels", "Origin: https://evil.example\r\n");
+  CHECK(foreign.header("Access-Control-Allow-Origin").empty());
+  CHECK(foreign.header("Vary") == "Origin");
+}
+
+TEST_CASE("a foreign or null Origin gets 403 before the upgrade") {
+  Rig rig([](ServerOptions& options) { options.origins = {"https://app.example"}; });
+  CHECK(rig.client().upgrade("Origin: https://evil.example\r\n") == 403);
+  CHECK(rig.client().upgrade("Origin: null\r\n") == 403);
+  CHECK(rig.client().upgrade("Origin: http://localhost:8081\r\n") == 403);
+  CHECK(rig.client().upgrade("Origin: http://localhost:8080\r\n") == 101);
+  CHECK(rig.client().upgrade("Origin: https://app.example\r\n") == 101);
+  CHECK(rig.client().upgrade() == 101);
+  CHECK(rig.client().upgrade("", "/channels/news") == 404);
+}
+
+TEST_CASE("a head that drips gets 408 five seconds after accept, and delays nobody") {
+  Rig rig;
+  std::vector<Client> slow;
+  for (int i = 0; i < 100; ++i) slow.push_back(rig.client());
+  for (Client& client : slow) client.send("GET / HT");
+  CHECK(rig.client().get("/livez").status == 200);
+  rig.clock.forward(Seconds(4));
+  std::this_thread::sleep_for(Millis(400));
+  for (Client& client : slow) client.send("T");
+  rig.clock.forward(Seconds(1));
+  for (Client& client : slow) CHECK(client.read_answer().status == 408);
+  CHECK(slow[0].read_to_end().empty());
+  CHECK(slow[0].ended_without_reset());
+}
+
+TEST_CASE("a kept-alive connection may rest for a minute, but its next head has five seconds") {
+  Rig rig;
+  Client resting = rig.client();
+  Client dripping = rig.client();
+  CHECK(resting.get("/livez").status == 200);
+  CHECK(dripping.get("/livez").status == 200);
+  rig.clock.forward(Seconds(50));
+  std::this_thread::sleep_for(Millis(400));
+  CHECK(resting.get("/livez").status == 200);
+  dripping.send("GET");
+  std::this_thread::sleep_for(Millis(100));
+  rig.clock.forward(Seconds(5));
+  CHECK(dripping.read_answer().status == 408);
+  rig.clock.forward(Seconds(60));
+  CHECK(resting.read_to_end().empty());
+}
+
+TEST_CASE("over the limits the answer is 503 with Retry-After, and places come back") {
+  Rig rig([](ServerOptions& options) { options.connections_per_address = 2; });
+  {
+    Client first = rig.open();
+    Client second = rig.open();
+    Client third = rig.client();
+    CHECK(third.upgrade() == 503);
+    const HttpAnswer refused = rig.client().get("/channels");
+    CHECK(refused.status == 503);
+    CHECK(refused.header("Retry-After") == "5");
+    CHECK(refused.json()["code"] == "unavailable");
+    CHECK(rig.client().get("/livez").status == 200);
+  }
+  CHECK(eventually([&] { return rig.client().get("/fetchers").status == 200; }));
+
+  Rig full([](ServerOptions& options) { options.connections = 1; });
+  Client only = full.open();
+  CHECK(full.client().get("/channels").status == 503);
+}
+
+TEST_CASE("the server listens on IPv6, and says why it can't listen") {
+  Rig rig([](ServerOptions& options) { options.address = "::1"; });
+  CHECK(Client(rig.server->port(), 0, "::1").get("/livez").status == 200);
+  ServerOptions options;
+  options.address = "::1";
+  options.port = rig.server->port();
+  Server second(options, real_clock(), Log::none());
+  const auto started = second.start(rig.core.feed());
+  REQUIRE_FALSE(started);
+  CHECK(started.error().find("Address already in use") != std::string::npos);
+  options.address = "example.com";
+  Server third(options, real_clock(), Log::none());
+  CHECK_FALSE(third.start(rig.core.feed()));
+}
+
+// The sanitizers need descriptors of their own to look at memory.
+#ifndef RESTREAM_SANITIZED
+TEST_CASE("without descriptors existing streams go on, nothing spins, and new connections come back at once") {
+  Rig rig;
+  Client stream = rig.open();
+  stream.subscribe("news", R"(,"snapshot":false)");
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  // Room for two connections with both their ends in this process, and for one end of a third.
+  int top = 0;
+  for (int room = 5; room > 0; ++top)
+    if (::fcntl(top, F_GETFD) < 0) --room;
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(top);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &tight) == 0);
+  std::vector<Client> clients;
+  for (int i = 0; i < 2; ++i) clients.push_back(rig.open());
+  Client third = rig.client();
+  const std::clock_t start = std::clock();
+  CHECK(third.get("/livez").status == 0);
+  std::this_thread::sleep_for(Millis(1000));
+  CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < 0.05);
+  rig.core.publish("news", 1);
+  CHECK(stream.read_json()["position"] == at(1));
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  const SteadyTime recovered = std::chrono::steady_clock::now();
+  CHECK(rig.client().get("/livez").status == 200);
+  CHECK(std::chrono::steady_clock::now() - recovered < Seconds(1));
+}
+#endif

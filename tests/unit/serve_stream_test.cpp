@@ -1,0 +1,260 @@
+// How subscriptions are kept whole: straight, skipped, behind; slow readers; the server's goodbye.
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "serve_fixture.hpp"
+
+using namespace restream;
+using namespace restream::test;
+
+namespace {
+
+void expect_events(Client& client, std::uint64_t first, std::uint64_t last) {
+  for (std::uint64_t offset = first; offset <= last; ++offset) REQUIRE(client.read_json()["position"] == at(offset));
+}
+
+}  // namespace
+
+TEST_CASE("a resumed subscriber gets the events after its position, then live ones, without a gap") {
+  Rig rig;
+  rig.core.append("news", 100);
+  Client client = rig.open();
+  const auto subscribed = client.subscribe("news", R"(,"since":")" + at(40) + '"');
+  CHECK(subscribed["resumed"] == true);
+  CHECK(subscribed["position"] == at(40));
+  rig.core.publish("news", 5);
+  expect_events(client, 41, 105);
+  rig.core.publish("news", 1);
+  expect_events(client, 106, 106);
+}
+
+TEST_CASE("one that resumes at the head needs no read") {
+  Rig rig;
+  rig.core.append("news", 10);
+  Client client = rig.open();
+  CHECK(client.subscribe("news", R"(,"since":")" + at(10) + '"')["resumed"] == true);
+  rig.core.publish("news", 1);
+  expect_events(client, 11, 11);
+  CHECK(rig.core.reads() == 0);
+}
+
+TEST_CASE("batches announced while the snapshot is read are skipped when it holds them, and read when not") {
+  Rig rig;
+  rig.core.append("news", 3);
+  Client client = rig.open();
+  rig.core.hold_reads = true;
+  client.subscribe("news");
+  REQUIRE(eventually([&] { return rig.core.held() == 1; }));
+  // The held snapshot is of offset 3: these come behind it.
+  rig.core.publish("news", 2);
+  rig.core.publish("news", 2);
+  rig.core.hold_reads = false;
+  rig.core.release();
+  CHECK(client.read_json()["type"] == "snapshot");
+  expect_events(client, 4, 7);
+  rig.core.publish("news", 1);
+  expect_events(client, 8, 8);
+}
+
+TEST_CASE("a batch that was sent already is skipped, one that overlaps or leaves a gap is read from the log") {
+  Rig rig;
+  Client client = rig.open();
+  client.subscribe("news", R"(,"snapshot":false)");
+  rig.core.publish("news", 4);
+  expect_events(client, 1, 4);
+  CHECK(rig.core.reads() == 0);
+  const Frames never = frame(R"({"never":"sent"})");
+  rig.core.announce({.channel = rig.core.number("news"), .after = 2, .last = 4, .frames = {never, never, never}});
+  rig.core.append("news", 2);
+  rig.core.announce({.channel = rig.core.number("news"), .after = 3, .last = 6, .frames = {never, never, never}});
+  expect_events(client, 5, 6);
+  rig.core.append("news", 2);
+  rig.core.publish("news", 2);
+  expect_events(client, 7, 10);
+  CHECK(rig.core.reads() == 2);
+}
+
+TEST_CASE("a batch without the form of a subscription is read from the log") {
+  Rig rig;
+  Client client = rig.open();
+  client.subscribe("news", R"(,"snapshot":false)");
+  rig.core.append("news", 1);
+  rig.core.announce({.channel = rig.core.number("news"), .after = 0, .last = 1, .frames = {}});
+  expect_events(client, 1, 1);
+}
+
+TEST_CASE("a status comes after the snapshot or the history, and in stream order while catching up") {
+  Rig rig;
+  rig.core.status_at_attach = "failing";
+  rig.core.append("news", 3);
+  Client client = rig.open();
+  client.subscribe("news");
+  CHECK(client.read_json()["type"] == "snapshot");
+  CHECK(client.read_json()["state"] == "failing");
+
+  Client resumed = rig.open();
+  rig.core.hold_reads = true;
+  resumed.subscribe("news", R"(,"since":")" + at(1) + '"');
+  REQUIRE(eventually([&] { return rig.core.held() == 1; }));
+  rig.core.announce_status("news", "live");
+  rig.core.publish("news", 1);
+  rig.core.announce_status("news", "limited");
+  rig.core.hold_reads = false;
+  rig.core.release();
+  expect_events(resumed, 2, 3);
+  CHECK(resumed.read_json()["state"] == "failing");
+  CHECK(resumed.read_json()["state"] == "live");
+  expect_events(resumed, 4, 4);
+  CHECK(resumed.read_json()["state"] == "limited");
+
+  Client bare = rig.open();
+  bare.subscribe("news", R"(,"snapshot":false)");
+  CHECK(bare.read_json()["state"] == "failing");
+}
+
+TEST_CASE("a read that fails is told once and tried again") {
+  Rig rig;
+  rig.core.append("news", 3);
+  rig.core.reads_fail = true;
+  Client client = rig.open();
+  client.subscribe("news");
+  const auto error = client.read_json();
+  CHECK(error["code"] == "unavailable");
+  CHECK(error["message"] == "the disk is on fire");
+  CHECK(error["request"]["channel"] == "news");
+  const int before = rig.core.reads();
+  rig.clock.forward(Seconds(1));
+  REQUIRE(eventually([&] { return rig.core.reads() > before; }));
+  rig.core.reads_fail = false;
+  rig.clock.forward(Seconds(2));
+  CHECK(client.read_json()["type"] == "snapshot");
+}
+
+TEST_CASE("a slow reader falls back to the log, loses nothing and holds up nobody") {
+  Rig rig([](ServerOptions& options) {
+    options.threads = 1;
+    options.send_queue = 64U << 10U;
+  });
+  Client slow = rig.open(4096);
+  Client fast = rig.open();
+  slow.subscribe("news", R"(,"snapshot":false)");
+  fast.subscribe("news", R"(,"snapshot":false)");
+  constexpr std::uint64_t batches = 100;
+  for (std::uint64_t i = 0; i < batches; ++i) {
+    rig.core.publish("news", 5, 10000);
+    expect_events(fast, i * 5 + 1, i * 5 + 5);
+  }
+  expect_events(slow, 1, batches * 5);
+  CHECK(rig.core.reads() > 8);
+  rig.core.publish("news", 1);
+  expect_events(slow, batches * 5 + 1, batches * 5 + 1);
+}
+
+TEST_CASE("a long history is read in chunks, as it is taken") {
+  Rig rig;
+  rig.core.publish("news", 3000, 10000);  // 30 MB
+  Client slow = rig.open(4096);
+  slow.subscribe("news", R"(,"since":")" + at(0) + '"');
+  std::this_thread::sleep_for(Millis(300));
+  const int early = rig.core.reads();
+  CHECK(early < 60);  // of about 115: the rest waits for the reader
+  expect_events(slow, 1, 3000);
+  CHECK(rig.core.reads() > early);
+}
+
+TEST_CASE("one that takes no byte for ten seconds is closed with 1013 and a position") {
+  Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
+  Client slow = rig.open(4096);
+  slow.subscribe("news", R"(,"snapshot":false)");
+  for (int i = 0; i < 200; ++i) rig.core.publish("news", 5, 10000);
+  std::this_thread::sleep_for(Millis(600));
+  rig.clock.forward(Seconds(8));
+  std::this_thread::sleep_for(Millis(600));
+  CHECK(rig.core.attached() == 1);
+  rig.clock.forward(Seconds(2));
+  REQUIRE(eventually([&] { return rig.core.attached() == 0; }));
+  std::uint64_t offset = 0;
+  Frame frame;
+  while ((frame = slow.read_frame()).opcode == 1) REQUIRE(frame.json()["position"] == at(++offset));
+  CHECK(frame.code() == 1013);
+  CHECK(frame.reason().find(at(offset)) != std::string::npos);
+}
+
+TEST_CASE("one that doesn't take the close either is hung up on") {
+  Rig rig([](ServerOptions& options) { options.connections = 1; });
+  Client slow = rig.open(4096);
+  slow.subscribe("news", R"(,"snapshot":false)");
+  for (int i = 0; i < 100; ++i) rig.core.publish("news", 5, 10000);
+  std::this_thread::sleep_for(Millis(400));
+  rig.clock.forward(Seconds(11));
+  REQUIRE(eventually([&] { return rig.core.attached() == 0; }));
+  rig.clock.forward(Seconds(4));
+  CHECK(eventually([&] { return rig.client().get("/channels").status == 200; }));
+}
+
+TEST_CASE("a subscriber whose position has left the log is closed with 1013 and that position") {
+  Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
+  Client slow = rig.open(4096);
+  slow.subscribe("news", R"(,"snapshot":false)");
+  for (int i = 0; i < 200; ++i) rig.core.publish("news", 5, 10000);
+  std::this_thread::sleep_for(Millis(100));
+  rig.core.forget_before("news", 1000);
+  std::uint64_t offset = 0;
+  Frame frame;
+  while ((frame = slow.read_frame()).opcode == 1) REQUIRE(frame.json()["position"] == at(++offset));
+  CHECK(frame.code() == 1013);
+  CHECK(frame.reason().size() <= 123);
+  CHECK(frame.reason().find(at(offset)) != std::string::npos);
+  CHECK(offset < 1000);
+  CHECK(eventually([&] { return rig.core.attached() == 0; }));
+}
+
+TEST_CASE("a client that pings and does not read is not read from for ever") {
+  Rig rig([](ServerOptions& options) { options.connections = 1; });
+  Client rude = rig.open(4096);
+  std::atomic<bool> gone = false;
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    while (!stop && rude.send(std::string("\x89\x84\1\1\1\1aaaa", 10))) {
+    }
+    gone = !stop;
+  });
+  // It is heard from while it is read from, so only a server that has stopped reading gives it up.
+  for (int i = 0; i < 100 && !gone; ++i) {
+    std::this_thread::sleep_for(Millis(300));
+    rig.clock.forward(Seconds(2));
+  }
+  CHECK(gone);
+  stop = true;
+  writer.join();
+}
+
+TEST_CASE("drain closes every WebSocket with 1001, spread over time, and answers 503 meanwhile") {
+  Rig rig;
+  std::vector<Client> clients;
+  for (int i = 0; i < 20; ++i) clients.push_back(rig.open());
+  for (Client& client : clients) client.subscribe("news", R"(,"snapshot":false)");
+  Client resting = rig.client();
+  resting.get("/livez");
+  std::atomic<bool> done = false;
+  const SteadyTime start = std::chrono::steady_clock::now();
+  rig.server->drain(Millis(1000), [&] { done = true; });
+  CHECK(resting.read_to_end().empty());
+  CHECK(rig.client().get("/channels").status == 503);
+  CHECK(rig.client().get("/readyz").status == 503);
+  CHECK(rig.client().get("/livez").status == 200);
+  CHECK(rig.client().upgrade() == 503);
+  CHECK(rig.core.attached() > 5);
+  CHECK_FALSE(done);
+  for (Client& client : clients) {
+    const Frame close = client.read_frame();
+    CHECK(close.code() == 1001);
+    CHECK(close.reason().find(at(0)) != std::string::npos);
+    client.frame(0x88, close.payload.substr(0, 2));
+    CHECK(client.read_frame().opcode == -1);
+  }
+  clients.clear();
+  CHECK(eventually([&] { return done.load(); }));
+  CHECK(std::chrono::steady_clock::now() - start > Millis(700));
+  CHECK(rig.core.attached() == 0);
+}

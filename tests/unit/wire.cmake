@@ -1,0 +1,1 @@
+restream_unit_test(NAME wire SOURCES wire_test.cpp USES wire)
