@@ -8,7 +8,7 @@ build_packages=(
   libspdlog-dev libcli11-dev libxxhash-dev libre2-dev
 )
 # What the tests need besides. nats-server and sqlite3 are real programs that the tests run.
-test_packages=(catch2 curl nats-server sqlite3 clang-format-19)
+test_packages=(catch2 curl openssl zlib1g-dev nats-server sqlite3 clang-format-19)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 

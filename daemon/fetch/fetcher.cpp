@@ -3,7 +3,6 @@
 #include <restream/fetcher.h>
 
 #include <algorithm>
-#include <deque>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -17,7 +16,6 @@ namespace {
 
 constexpr Seconds linger{60};  // polls go on for this long after the last subscriber left
 constexpr Millis metadata_timeout{2000};
-constexpr std::size_t max_calls = 128;  // under way at once; a host runs no more threads than that
 
 struct ChannelPoll {
   ChannelId id;
@@ -26,7 +24,7 @@ struct ChannelPoll {
   bool wanted = true;
   SteadyTime linger_until;
   bool in_flight = false;  // called, or its result is being committed
-  bool waiting = false;    // due, but the plugin is down, a key is missing, or too many calls are under way
+  bool waiting = false;    // due, but the plugin is down or a key is missing
   Hints hints;             // of the poll under way
 };
 
@@ -249,11 +247,9 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
            std::nullopt);
       return;
     }
-    if (calls >= max_calls) return queue.push_back(poll.id.text);
     poll.waiting = false;
     poll.in_flight = true;
     poll.hints = {};
-    ++calls;
     nlohmann::json declared = nlohmann::json::object();
     for (const std::string& key : metadata->keys) declared[key] = keys.at(key);
     nlohmann::json params = nlohmann::json::object();
@@ -273,7 +269,6 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   }
 
   void on_reply(const std::string& name, PluginReply reply) {
-    --calls;
     ChannelPoll& poll = polls.at(name);  // a channel with a poll in flight is never dropped
     poll.hints = reply.hints;
     if (reply.kind == PluginReply::Kind::retry) {
@@ -290,15 +285,6 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
           {.channel = poll.id, .metadata = metadata, .result = std::move(reply.output), .schedule = std::move(after)});
     } else {
       fail(poll, failure_of_reply(reply));
-    }
-    start_queued();
-  }
-
-  void start_queued() {
-    while (!queue.empty() && calls < max_calls && plugin_state == PluginState::ready) {
-      const std::string name = std::move(queue.front());
-      queue.pop_front();
-      if (const auto found = polls.find(name); found != polls.end() && found->second.waiting) poll_now(found->second);
     }
   }
 
@@ -409,8 +395,6 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   std::map<std::string, std::string> keys;
 
   std::unordered_map<std::string, ChannelPoll> polls;
-  std::size_t calls = 0;
-  std::deque<std::string> queue;  // waiting for a call to end, oldest first
   Timetable table;
   std::optional<SteadyTime> wake;  // the earliest time for which the loop was asked
 };

@@ -16,6 +16,8 @@ constexpr Millis first_backoff = Seconds(1);
 constexpr Millis longest_backoff = std::chrono::minutes(5);
 constexpr auto crash_window = std::chrono::minutes(10);
 constexpr std::size_t crashes_until_held = 5;
+// Below the number of threads of a host, whose own queue would let a call's deadline run before it starts.
+constexpr std::size_t max_calls = 120;
 
 // The HTTP of a call ends before the call does, so that a slow API is told apart from a plugin that hangs.
 Millis http_part(Millis timeout) { return timeout - std::clamp<Millis>(timeout / 6, Millis(200), Seconds(5)); }
@@ -130,6 +132,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
 
   void on_end(HostEnd end) {
     settled = true;
+    const bool was_ready = state == PluginState::ready;
     std::string reason = end.reason;
     if (!end.last_line.empty()) reason += "; its last line: " + end.last_line;
     last_error = around.log.redact(reason);
@@ -141,18 +144,19 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       around.log.error("plugin refused",
                        {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
     } else {
-      restart_later(end, reason);
+      restart_later(end, reason, was_ready);
     }
     settle_lost(end);
     changed();
   }
 
-  void restart_later(const HostEnd& end, const std::string& reason) {
+  void restart_later(const HostEnd& end, const std::string& reason, bool was_ready) {
     ++restarts;
     state = PluginState::restarting;
     problem = "its host ended: " + end.reason;
     Millis delay{0};
-    if (!end.timed_out) {
+    // Killed for a call: another host at once. One that hangs while it is being loaded is as bad as one that crashes.
+    if (!end.timed_out || !was_ready) {
       const SteadyTime now = around.clock.steady();
       crashes.push_back(now);
       while (crashes.front() < now - crash_window) crashes.pop_front();
@@ -183,6 +187,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       reply.last_line = end.last_line;
       done(std::move(reply));
     }
+    // Not started yet: call() answers each with `retry`.
+    for (PluginCall& waiting : std::exchange(queue, {})) call(std::move(waiting));
   }
 
   void call(PluginCall asked) {
@@ -193,6 +199,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       around.loop.post([done = std::move(asked.done), reply = std::move(reply)]() mutable { done(std::move(reply)); });
       return;
     }
+    if (calls.size() >= max_calls) return queue.push_back(std::move(asked));
     const SteadyTime now = around.clock.steady();
     // done() may only come after call() has returned the number, which HostProcess promises.
     const auto number = std::make_shared<CallNumber>(0);
@@ -223,6 +230,11 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     reply.output = std::move(result.output);
     if (reply.kind == PluginReply::Kind::timed_out) reply.problem = "the plugin did not return in time";
     call.done(std::move(reply));
+    if (!queue.empty() && state == PluginState::ready) {
+      PluginCall next = std::move(queue.front());
+      queue.pop_front();
+      this->call(std::move(next));
+    }
   }
 
   void on_http(CallNumber number, HostHttpRequest asked, std::function<void(HostHttpResponse)> reply) {
@@ -285,6 +297,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   std::deque<SteadyTime> crashes;
   std::unique_ptr<HostProcess> host;
   std::unordered_map<CallNumber, Call> calls;
+  std::deque<PluginCall> queue;  // beyond max_calls, oldest first
   std::vector<std::pair<std::function<void(PluginReply)>, PluginReply>> lost;
 };
 

@@ -69,7 +69,7 @@ class Plugin {
 
   void start();
 
-  // `done` comes once, not from inside call().
+  // `done` comes once, not from inside call(). Beyond 120 calls under way it waits; its time starts when it does.
   void call(PluginCall call);
 
   [[nodiscard]] PluginState state() const;

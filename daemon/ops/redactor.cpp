@@ -22,7 +22,8 @@ std::string base64_core(std::string_view secret, std::size_t before, std::string
     unsigned letter = 0;
     for (std::size_t i = bit; i < bit + 6; ++i) {
       const std::size_t at = i - first_bit;
-      letter = (letter << 1U) | ((byte_of(secret[at / 8]) >> (7 - at % 8)) & 1U);
+      const unsigned byte = byte_of(secret[at / 8]);
+      letter = (letter << 1U) | ((byte >> (7 - at % 8)) & 1U);
     }
     core += letters[letter];
   }

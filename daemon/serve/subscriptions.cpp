@@ -35,6 +35,12 @@ void Subscriptions::add(const Attached& attached, Deliver deliver, bool snapshot
 
   const Position from{.epoch = subscription.epoch, .offset = subscription.cursor};
   connection_->send(frame(subscribed_json(*subscription.label, from, attached.resumed)));
+  if (subscription.awaiting_snapshot && attached.head.offset == 0) {
+    // Nothing ever happened here, so the snapshot is empty; one read from the store could already hold the first items,
+    // which are to come as new ones.
+    connection_->send(frame(snapshot_json(*subscription.label, from, {})));
+    subscription.awaiting_snapshot = false;
+  }
   if (attached.status) subscription.statuses.push_back({attached.head.offset, attached.status});
   settle(subscription);
 }

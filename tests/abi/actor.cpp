@@ -124,13 +124,19 @@ std::int32_t process(const restream_call* call, const std::string&) {
   return emit(call, out);
 }
 
-const std::map<std::string, Act> acts{
+// Never destroyed: other threads may be looking when exit() is acted out.
+const auto& acts = *new const std::map<std::string, Act>{
     {"echo", [](const restream_call* call, const std::string& argument) { return emit(call, argument); }},
     {"code", [](const restream_call*, const std::string& argument) { return std::stoi(argument); }},
     {"sleep",
      [](const restream_call* call, const std::string& argument) {
        sleep_millis(argument);
        return emit(call, argument);
+     }},
+    {"later",
+     [](const restream_call* call, const std::string& argument) {
+       sleep_millis(argument);
+       return emit(call, std::string(100'000, 'x'));
      }},
     {"crash", [](const restream_call*, const std::string&) { return std::int32_t{raise(SIGSEGV)}; }},
     {"abort", [](const restream_call*, const std::string&) -> std::int32_t { std::abort(); }},

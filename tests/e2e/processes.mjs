@@ -38,6 +38,8 @@ after(async () => {
   if (failures.length > 0) throw failures[0];
 });
 process.on("exit", clear);
+// A file that throws before its first test is ended by node without "exit".
+process.on("uncaughtExceptionMonitor", clear);
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
 
 // A fresh folder that only we may look into.

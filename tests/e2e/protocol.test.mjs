@@ -40,6 +40,7 @@ test("a connection begins with ready", async () => {
 
 test("a channel never polled sends an empty snapshot, pending, and its first items as new ones in the API's order", async () => {
   const list = await newList([{ id: "b", n: 1 }, { id: "a", n: 2 }, { id: "c", n: 3 }]);
+  await upstream.delay(`/list/${list.name}`, 300);
   const client = await daemon.subscriber();
   await client.subscribe("list", list.params);
   await client.waitFor("status", ({ state }) => state === "live");
@@ -66,6 +67,18 @@ test("a channel never polled sends an empty snapshot, pending, and its first ite
   assert.deepEqual(items[0].item, { id: "b", n: 1 });
   assert.deepEqual(items.map(({ position }) => readPosition(position).offset), [1, 2, 3]);
   assert.equal(heard.filter(({ type, state }) => type === "status" && state === "live").length, 1);
+});
+
+test("that holds however quick the API is", async () => {
+  for (let i = 0; i < 40; ++i) {
+    const list = await newList([{ id: "a" }]);
+    const client = await daemon.subscriber();
+    await client.subscribe("list", list.params);
+    await client.waitForItems("list", list.params, ["a"]);
+    const types = client.of("list", list.params).map(({ type, items }) => (items ? `${type} of ${items.length}` : type));
+    assert.deepEqual(types.slice(0, 2), ["subscribed", "snapshot of 0"], `channel ${i}`);
+    await client.close();
+  }
 });
 
 test("a later subscriber gets the snapshot in the API's order, and no status while all is well", async () => {

@@ -221,6 +221,16 @@ TEST_CASE("a fetcher's own configuration becomes JSON that means the same") {
   CHECK(nlohmann::json::accept(fetcher_config("{a: -.5, b: -0, c: 1E+5, d: 1e-5, e: -0.0}")));
 }
 
+TEST_CASE("a fetcher's own configuration may hold 10,000 values and no more") {
+  const auto list_of = [](int count) {
+    std::string text = "fetchers: {a: {config: {x: [1";
+    for (int i = 1; i < count; ++i) text += ",1";
+    return parse_config(text + "]}}}", "t.yaml", "1");
+  };
+  CHECK(list_of(10'000 - 2));  // the mapping and the list count as well
+  CHECK_FALSE(list_of(10'000 - 1));
+}
+
 TEST_CASE("the packaged file is accepted, as it is and with every comment sign taken away") {
   const std::string text = packaged();
   REQUIRE(text.size() > 1000);

@@ -299,18 +299,6 @@ TEST_CASE("a failed commit drops the poll, is no fault of the API, and polling g
   CHECK(world.calls.size() == 1);
 }
 
-TEST_CASE("no more than 128 calls are under way at once, and the others follow as those end") {
-  World world;
-  world.load();
-  for (int i = 0; i < 200; ++i) world.fetcher.want(*world.fetcher.resolve({{"section", std::to_string(i)}}), {});
-  world.core.advance(0ms);
-  CHECK(world.calls.size() == 128);
-  world.poll();
-  CHECK(world.calls.size() == 128);
-  for (int i = 0; i < 199; ++i) world.poll();
-  CHECK(world.calls.empty());
-}
-
 TEST_CASE("what people see of a fetcher holds its health and which keys there are, never a value") {
   World world;
   world.load();

@@ -48,8 +48,8 @@ TEST_CASE("the bytes of an item are in the message as they stand") {
 
 TEST_CASE("deliver decides what an updated item holds, and changes nothing for new and removed ones") {
   const auto keys = [](ChangeKind kind, Deliver deliver) {
-    const json message = json::parse(
-        event_json(label, 1, event(kind, kind == ChangeKind::removed_item ? "" : "{}", "[]"), deliver));
+    const json message =
+        json::parse(event_json(label, 1, event(kind, kind == ChangeKind::removed_item ? "" : "{}", "[]"), deliver));
     CHECK(message.at("position") == "0000000000000001:7");
     CHECK(message.at("id") == "a\"b");
     CHECK(message.at("time") == "1970-01-01T00:00:00.000Z");

@@ -77,6 +77,21 @@ TEST_CASE("an answer from inside the callback is as good as a later one") {
   CHECK_THAT(call(host, "http https://x/").output, Catch::StartsWith("0 200 [] [at once]"));
 }
 
+TEST_CASE("an answer given twice counts once, and not for the next request") {
+  Host host("actor");
+  host.started();
+  const auto pending = begin(host, "http-twice https://x/");
+  const HttpAsk first = next_ask(host);
+  first.reply(answer("one"));
+  first.reply(answer("one again"));
+  const HttpAsk second = next_ask(host);
+  first.reply(answer("and again"));
+  host.run_until([] { return false; }, 50ms);
+  second.reply(answer("two"));
+  const std::string rest = "] content-type=text/plain etag=\"1\"";
+  CHECK(finish(host, pending).output == "0 200 [] [one" + rest + "0 200 [] [two" + rest);
+}
+
 TEST_CASE("cancelling a call ends its wait for HTTP, and its late answer is of no consequence") {
   Host host("actor");
   host.started();

@@ -43,7 +43,8 @@ bool ends(pid_t pid, int& status) {
 
 TEST_CASE("the child has four descriptors, no environment, no odd signals, and its limits") {
   setenv("RESTREAM_TEST_SECRET", "must not be seen", 1);
-  const int open_here = open("/dev/null", O_RDONLY);  // inheritable: no CLOEXEC
+  std::vector<int> inheritable;  // no CLOEXEC
+  for (int i = 0; i < 10; ++i) inheritable.push_back(open("/dev/null", O_RDONLY));
   struct sigaction ignore{};
   struct sigaction before{};
   ignore.sa_handler = SIG_IGN;
@@ -59,7 +60,7 @@ TEST_CASE("the child has four descriptors, no environment, no odd signals, and i
 
   sigprocmask(SIG_UNBLOCK, &term, nullptr);
   sigaction(SIGPIPE, &before, nullptr);
-  close(open_here);
+  for (const int fd : inheritable) close(fd);
   CHECK_THAT(output, Catch::StartsWith("fds 0 1 2 3; environment"));
   if (!sanitized) CHECK_THAT(output, Catch::Contains("environment; no_new_privs 1"));
   CHECK_THAT(output, !Catch::Contains("SECRET") && !Catch::Contains("PATH"));

@@ -78,6 +78,9 @@ struct Host {
         asked.push_back(std::move(ask));
     };
     callbacks.log = [this](LogSource source, int level, std::string line) {
+      // What a sanitizer finds in the child must not stay in the child.
+      for (const char* finding : {"data race", "runtime error", "heap-", "stack-", "lock-order"})
+        if (sanitized && line.find(finding) != line.npos) FAIL_CHECK(line);
       lines.push_back({source, level, std::move(line)});
     };
     process = std::make_unique<HostProcess>(io, real_clock(), std::move(options), std::move(callbacks));

@@ -46,6 +46,12 @@ inline HttpResult ask(HttpClient& client, HttpRequest request) {
   return future.get();
 }
 
+inline HttpResponse got(HttpClient& client, HttpRequest request) {
+  HttpResult result = ask(client, std::move(request));
+  if (!result) FAIL("expected an answer, got: " << result.error().message);
+  return std::move(*result);
+}
+
 inline HttpError refused(HttpClient& client, HttpRequest request) {
   HttpResult result = ask(client, std::move(request));
   if (result) FAIL("expected a failure, got status " << result->status << ": " << result->body.substr(0, 200));

@@ -70,7 +70,7 @@ TEST_CASE("the body limit holds for plain, chunked, endless and compressed answe
   const std::string exact(options.body, 'x');
   SECTION("exactly the limit passes") {
     TestServer server(always(answer(200, "", exact)));
-    CHECK(ask(client, get(server.origin(), "/"))->body.size() == options.body);
+    CHECK(got(client, get(server.origin(), "/")).body.size() == options.body);
   }
   SECTION("one byte more does not") {
     TestServer server(always(answer(200, "", exact + "y")));
@@ -228,7 +228,7 @@ TEST_CASE("200 requests that hang on one origin delay no other, and those that w
   while (hung.seen().size() < 64) std::this_thread::sleep_for(1ms);
   for (int i = 0; i < 20; ++i) {
     const SteadyTime asked = std::chrono::steady_clock::now();
-    CHECK(ask(client, get(fine.origin(), "/"))->body == "fine");
+    CHECK(got(client, get(fine.origin(), "/")).body == "fine");
     CHECK(since(asked) < 1s);
   }
   CHECK(client.load().active == 64);

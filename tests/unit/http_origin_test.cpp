@@ -128,7 +128,7 @@ TEST_CASE("requests go only to the origins that the rules name, exactly") {
   CHECK(refused(client, get("http://evil.example@127.0.0.1:" + port + "/", rules)).problem == HttpProblem::refused);
   CHECK(refused(client, get(server.origin(), std::shared_ptr<const HttpRules>())).problem == HttpProblem::refused);
   CHECK(server.accepted() == 0);
-  CHECK(ask(client, get("http://2130706433:" + port + "/x", rules))->body == "hello /x");
+  CHECK(got(client, get("http://2130706433:" + port + "/x", rules)).body == "hello /x");
 }
 
 TEST_CASE("private addresses are refused however they are written, and by name") {
@@ -219,8 +219,8 @@ TEST_CASE("redirects are followed within the origin, three at most") {
     CHECK(result->body == "end /end?q=1");
     CHECK(result->requests == 2);
     CHECK(server.seen().at(1).headers.at("authorization") == "Bearer hidden");
-    CHECK(ask(client, keyed("/absolute"))->body == "end /end");
-    CHECK(ask(client, keyed("/nowhere"))->status == 302);
+    CHECK(got(client, keyed("/absolute")).body == "end /end");
+    CHECK(got(client, keyed("/nowhere")).status == 302);
   }
   SECTION("three and no fourth") {
     const HttpError error = refused(client, keyed("/hop1000"));
@@ -259,6 +259,6 @@ TEST_CASE("redirects are followed within the origin, three at most") {
     CHECK(result->body == "end /end?q=1");
     CHECK(server.seen().back().headers.at("host") == "api.example");
     CHECK(refused(client, get("https://api.example/elsewhere", rules)).problem == HttpProblem::refused);
-    CHECK(ask(client, get("https://api.example/scheme", rules))->body == "end /");
+    CHECK(got(client, get("https://api.example/scheme", rules)).body == "end /");
   }
 }

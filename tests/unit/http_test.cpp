@@ -159,7 +159,7 @@ TEST_CASE("an idle connection that the server has closed is replaced without a f
     return true;
   });
   HttpClient client(options, real_clock());
-  REQUIRE(ask(client, get(server.origin(), "/1"))->requests == 1);
+  REQUIRE(got(client, get(server.origin(), "/1")).requests == 1);
   const HttpResult second = ask(client, get(server.origin(), "/2"));
   REQUIRE(second);
   CHECK(second->body == "fine");

@@ -34,9 +34,7 @@ TEST_CASE("params are sorted by name and percent-encoded") {
   CHECK(id_of({{"section", "../x y"}}) == "nyt-top?section=..%2Fx%20y");
 }
 
-TEST_CASE("a fetcher without params is its name alone") {
-  CHECK(canonical_channel("nats", {}, {})->text == "nats");
-}
+TEST_CASE("a fetcher without params is its name alone") { CHECK(canonical_channel("nats", {}, {})->text == "nats"); }
 
 TEST_CASE("params that are unknown, repeated, malformed, too long or missing are refused by name") {
   CHECK(id_of({{"sektion", "x"}}) == "refused: unknown param 'sektion'; known params: section, id");

@@ -24,8 +24,17 @@ bool eventually(const std::function<bool()>& condition, Millis limit) {
 }
 
 Clock MovedClock::clock() {
-  return {.steady = [offset = offset_] { return std::chrono::steady_clock::now() + Millis(*offset); },
+  return {.steady =
+              [state = state_] {
+                const SteadyTime now = state->stopped ? state->at.load() : std::chrono::steady_clock::now();
+                return now + Millis(state->offset);
+              },
           .wall = [] { return std::chrono::system_clock::now(); }};
+}
+
+void MovedClock::stop() {
+  state_->at = std::chrono::steady_clock::now();
+  state_->stopped = true;
 }
 
 // --- FakeCore ---

@@ -21,14 +21,20 @@ namespace restream::test {
 // Waits up to `limit` for something that another thread brings about.
 bool eventually(const std::function<bool()>& condition, Millis limit = Millis(5000));
 
-// A real clock that the test can move forward.
+// A real clock that the test can move forward, or stop: then no deadline passes, however slow the machine.
 class MovedClock {
  public:
   Clock clock();
-  void forward(Seconds by) { *offset_ += std::chrono::duration_cast<Millis>(by).count(); }
+  void forward(Seconds by) { state_->offset += std::chrono::duration_cast<Millis>(by).count(); }
+  void stop();
 
  private:
-  std::shared_ptr<std::atomic<Millis::rep>> offset_ = std::make_shared<std::atomic<Millis::rep>>(0);
+  struct State {
+    std::atomic<Millis::rep> offset = 0;
+    std::atomic<bool> stopped = false;
+    std::atomic<SteadyTime> at = SteadyTime();
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 // Plays core. Fetchers are "news", "other", "big" …: all but "nobody" exist, with any params. Thread-safe.

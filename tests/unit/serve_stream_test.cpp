@@ -56,6 +56,40 @@ TEST_CASE("batches announced while the snapshot is read are skipped when it hold
   expect_events(client, 8, 8);
 }
 
+TEST_CASE("events wait for a snapshot that has not had its turn to be read") {
+  Rig rig;
+  rig.core.append("first", 1);
+  rig.core.append("news", 1);
+  Client client = rig.open();
+  rig.core.hold_reads = true;
+  client.subscribe("first");
+  REQUIRE(eventually([&] { return rig.core.held() == 1; }));
+  client.subscribe("news");
+  rig.core.publish("news", 2);
+  rig.core.hold_reads = false;
+  rig.core.release();
+  CHECK(client.read_json()["channel"] == "first");
+  const auto snapshot = client.read_json();
+  CHECK(snapshot["type"] == "snapshot");
+  CHECK(snapshot["position"] == at(3));
+  rig.core.publish("news", 1);
+  expect_events(client, 4, 4);
+}
+
+TEST_CASE("a channel without events has an empty snapshot without a read, and its first items are new ones") {
+  Rig rig;
+  Client client = rig.open();
+  rig.core.hold_reads = true;
+  client.subscribe("news");
+  rig.core.publish("news", 2);
+  const auto snapshot = client.read_json();
+  CHECK(snapshot["type"] == "snapshot");
+  CHECK(snapshot["position"] == at(0));
+  CHECK(snapshot["items"].empty());
+  expect_events(client, 1, 2);
+  CHECK(rig.core.reads() == 0);
+}
+
 TEST_CASE("a batch that was sent already is skipped, one that overlaps or leaves a gap is read from the log") {
   Rig rig;
   Client client = rig.open();
@@ -135,6 +169,7 @@ TEST_CASE("a slow reader falls back to the log, loses nothing and holds up nobod
     options.threads = 1;
     options.send_queue = 64U << 10U;
   });
+  rig.clock.stop();
   Client slow = rig.open(4096);
   Client fast = rig.open();
   slow.subscribe("news", R"(,"snapshot":false)");
@@ -152,6 +187,7 @@ TEST_CASE("a slow reader falls back to the log, loses nothing and holds up nobod
 
 TEST_CASE("a long history is read in chunks, as it is taken") {
   Rig rig;
+  rig.clock.stop();
   rig.core.publish("news", 3000, 10000);  // 30 MB
   Client slow = rig.open(4096);
   slow.subscribe("news", R"(,"since":")" + at(0) + '"');
@@ -164,20 +200,25 @@ TEST_CASE("a long history is read in chunks, as it is taken") {
 
 TEST_CASE("one that takes no byte for ten seconds is closed with 1013 and a position") {
   Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
+  rig.clock.stop();
   Client slow = rig.open(4096);
   slow.subscribe("news", R"(,"snapshot":false)");
   for (int i = 0; i < 200; ++i) rig.core.publish("news", 5, 10000);
   std::this_thread::sleep_for(Millis(600));
-  rig.clock.forward(Seconds(8));
+  rig.clock.forward(Seconds(9));
   std::this_thread::sleep_for(Millis(600));
   CHECK(rig.core.attached() == 1);
   rig.clock.forward(Seconds(2));
   REQUIRE(eventually([&] { return rig.core.attached() == 0; }));
+  // Its own close crosses ours, and is not answered once more.
+  slow.frame(0x88, std::string("\x03\xe8", 2));
+  std::this_thread::sleep_for(Millis(100));
   std::uint64_t offset = 0;
   Frame frame;
   while ((frame = slow.read_frame()).opcode == 1) REQUIRE(frame.json()["position"] == at(++offset));
   CHECK(frame.code() == 1013);
   CHECK(frame.reason().find(at(offset)) != std::string::npos);
+  CHECK(slow.read_frame().opcode == -1);
 }
 
 TEST_CASE("one that doesn't take the close either is hung up on") {
@@ -209,24 +250,42 @@ TEST_CASE("a subscriber whose position has left the log is closed with 1013 and 
   CHECK(eventually([&] { return rig.core.attached() == 0; }));
 }
 
-TEST_CASE("a client that pings and does not read is not read from for ever") {
-  Rig rig([](ServerOptions& options) { options.connections = 1; });
+namespace {
+
+// A client that sends `frame` for ever and reads nothing.
+void check_rude_client(const std::string& frame) {
+  Rig rig;
+  rig.clock.stop();
   Client rude = rig.open(4096);
+  std::atomic<std::size_t> sent = 0;
   std::atomic<bool> gone = false;
-  std::atomic<bool> stop = false;
   std::thread writer([&] {
-    while (!stop && rude.send(std::string("\x89\x84\1\1\1\1aaaa", 10))) {
-    }
-    gone = !stop;
+    while (rude.send(frame)) ++sent;
+    gone = true;
   });
-  // It is heard from while it is read from, so only a server that has stopped reading gives it up.
-  for (int i = 0; i < 100 && !gone; ++i) {
-    std::this_thread::sleep_for(Millis(300));
-    rig.clock.forward(Seconds(2));
-  }
-  CHECK(gone);
-  stop = true;
+  // The server stops reading, so that the client can't go on.
+  CHECK(eventually(
+      [&] {
+        const std::size_t before = sent;
+        std::this_thread::sleep_for(Millis(400));
+        return sent == before;
+      },
+      Millis(30000)));
+  CHECK_FALSE(gone);
+  rig.clock.forward(Seconds(11));
+  std::this_thread::sleep_for(Millis(600));
+  rig.clock.forward(Seconds(4));
+  CHECK(eventually([&] { return gone.load(); }));
   writer.join();
+}
+
+}  // namespace
+
+TEST_CASE("a client that asks and does not read is not read from for ever") {
+  check_rude_client(std::string("\x89\x84\1\1\1\1aaaa", 10));  // a ping
+  std::string message = R"({"action":"unsubscribe_all"})";
+  for (char& c : message) c = static_cast<char>(c ^ 1);
+  check_rude_client(std::string("\x81", 1) + static_cast<char>(0x80U | message.size()) + "\1\1\1\1" + message);
 }
 
 TEST_CASE("drain closes every WebSocket with 1001, spread over time, and answers 503 meanwhile") {

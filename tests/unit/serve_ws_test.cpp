@@ -259,6 +259,29 @@ TEST_CASE("a client's close is answered with its code, and nothing follows the a
   check_close([](Client& client) { client.frame(0x88, std::string("\x0f\xa1", 2)); }, 4001);
 }
 
+TEST_CASE("nothing follows a close frame, however many events come at that moment") {
+  Rig rig;
+  std::atomic<bool> stop = false;
+  std::thread publisher([&] {
+    while (!stop) rig.core.publish("news", 1);
+  });
+  int followed = 0;
+  for (int i = 0; i < 200; ++i) {
+    Client client = rig.open();
+    client.subscribe("news", R"(,"snapshot":false)");
+    if (i % 2 == 0)
+      client.frame(0x88, std::string("\x03\xe8", 2));
+    else
+      client.frame(0x83, "x");
+    while (client.read_frame().opcode == 1) {
+    }
+    if (client.read_frame().opcode != -1) ++followed;
+  }
+  stop = true;
+  publisher.join();
+  CHECK(followed == 0);
+}
+
 TEST_CASE("pings are answered, between events, whole") {
   Rig rig;
   Client client = rig.open();

@@ -1,0 +1,66 @@
+// The functions that serve threads call: each posts to core and works there.
+#include <utility>
+
+#include "channel/hub_impl.hpp"
+
+namespace restream {
+
+Feed Hub::feed() {
+  // Every function posts; the hub's own state is touched on core only.
+  const auto on_core = [weak = std::weak_ptr(impl_), loop = impl_->around.loop](auto work) {
+    loop.post([weak, work = std::move(work)]() mutable {
+      if (const auto self = weak.lock()) work(*self);
+    });
+  };
+  Feed feed;
+  feed.attach = [on_core](AttachRequest request, auto reply) {
+    on_core([request = std::move(request), reply = std::move(reply)](Impl& hub) mutable {
+      hub.attach(std::move(request), std::move(reply));
+    });
+  };
+  feed.detach = [on_core](ServeNumber serve, ChannelNumber channel, Deliver deliver, std::string address) {
+    on_core([serve, channel, deliver, address = std::move(address)](Impl& hub) {
+      hub.detach(serve, channel, deliver, address);
+    });
+  };
+  feed.resolve = [on_core](std::string fetcher, Params params, auto reply) {
+    on_core([fetcher = std::move(fetcher), params = std::move(params), reply = std::move(reply)](Impl& hub) mutable {
+      hub.resolve(fetcher, params, [&hub, reply = std::move(reply)](std::expected<ChannelId, FeedError> id) {
+        if (!id) return reply(std::unexpected(std::move(id.error())));
+        const Channel* channel = hub.find(id->text);
+        reply(Feed::Resolved{channel == nullptr ? std::nullopt : std::optional(channel->number), channel_label(*id)});
+      });
+    });
+  };
+  feed.read_events = [on_core](ChannelNumber channel, std::uint64_t after, Deliver deliver, std::size_t max_bytes,
+                               auto reply) {
+    on_core([=, reply = std::move(reply)](Impl& hub) mutable {
+      hub.read_events(channel, after, deliver, max_bytes, std::move(reply));
+    });
+  };
+  feed.read_snapshot = [on_core](ChannelNumber channel, auto reply) {
+    on_core([channel, reply = std::move(reply)](Impl& hub) mutable { hub.read_snapshot(channel, std::move(reply)); });
+  };
+  feed.get_channel = [on_core](std::string fetcher, Params params, std::string address, auto reply) {
+    on_core(
+        [fetcher = std::move(fetcher), params = std::move(params), address = std::move(address),
+         reply = std::move(reply)](Impl& hub) mutable { hub.get_channel(fetcher, params, address, std::move(reply)); });
+  };
+  feed.get_channels = [on_core](auto reply) {
+    on_core([reply = std::move(reply)](Impl& hub) { reply(hub.list_channels()); });
+  };
+  feed.get_fetchers = [on_core](std::optional<std::string> fetcher, auto reply) {
+    on_core([fetcher = std::move(fetcher), reply = std::move(reply)](Impl& hub) {
+      reply(hub.hooks.describe_fetchers(fetcher));
+    });
+  };
+  feed.get_readiness = [on_core](auto reply) {
+    on_core([reply = std::move(reply)](Impl& hub) {
+      if (!hub.store_works) return reply(Readiness{false, "the store cannot be written: " + hub.store_problem});
+      reply(hub.hooks.readiness());
+    });
+  };
+  return feed;
+}
+
+}  // namespace restream

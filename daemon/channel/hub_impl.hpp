@@ -1,0 +1,106 @@
+// What the hub is made of: shared by hub.cpp (attach, publish), hub_reads.cpp (history, snapshots, documents) and
+// hub_feed.cpp (the functions that the serve threads call). Runs on: core.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "channel/hub.hpp"
+
+namespace restream {
+
+using SnapshotReply = std::function<void(std::expected<SnapshotChunk, HistoryProblem>)>;
+
+// Subscribers of one serve thread, by the form they take.
+using FormCounts = std::array<std::size_t, deliver_forms>;
+
+struct Channel {
+  ChannelNumber number = 0;
+  ChannelId id;
+  std::shared_ptr<const std::string> label;
+  ChannelRecord record;
+  Status status;
+  std::map<ServeNumber, FormCounts> attached;
+  std::size_t subscribers = 0;
+  std::size_t other_demand = 0;  // pinned, or an HTTP request that waits
+  bool polling = false;          // the fetcher was told to want it and has not said idle
+  std::map<std::string, std::size_t> addresses;
+  std::vector<std::function<void()>> after_first_poll;
+
+  std::weak_ptr<const std::string> snapshot;  // of the last read, while somebody still sends it
+  std::uint64_t snapshot_offset = 0;
+  std::uint64_t commits = 0;  // how often the snapshot may have changed
+  std::vector<SnapshotReply> snapshot_readers;
+
+  [[nodiscard]] std::size_t demand() const { return subscribers + other_demand; }
+  [[nodiscard]] bool ever_polled() const { return record.schedule.last_poll.has_value(); }
+};
+
+struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
+  Impl(Surroundings given, HubLimits lim, HubHooks h) : around(std::move(given)), limits(lim), hooks(std::move(h)) {}
+
+  // finding channels
+  // Calls `next` with the channel's id once the fetcher is known well enough to say.
+  void resolve(const std::string& fetcher, const Params& params,
+               std::function<void(std::expected<ChannelId, FeedError>)> next);
+  Channel* find(ChannelNumber number);
+  Channel* find(const std::string& id);
+  std::expected<Channel*, FeedError> find_or_make(const ChannelId& id);
+  // Demand has grown or shrunk: tells the fetcher of the first and the last.
+  void demand_changed(Channel& channel, std::size_t before);
+  void drop_if_idle(const std::string& id);
+
+  // attach, detach
+  void attach(AttachRequest request, std::function<void(std::expected<Attached, FeedError>)> reply);
+  std::expected<Attached, FeedError> attach_to(const ChannelId& id, const AttachRequest& request);
+  void detach(ServeNumber serve, ChannelNumber number, Deliver deliver, const std::string& address);
+  std::expected<void, FeedError> check_address(const std::string& id, const std::string& address);
+  void count_address(Channel& channel, const std::string& address);
+  void uncount_address(Channel& channel, const std::string& address);
+
+  // commit and publish
+  void commit(const ChannelId& id, std::shared_ptr<const CommitRules> rules, std::string result,
+              const Schedule& schedule, std::function<void(const PollOutcome&)> done);
+  void publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome);
+  void set_status(const ChannelId& id, const Status& status, bool transition);
+  void first_poll_done(Channel& channel);
+  void keep(const ChannelId& id, const Schedule& schedule);
+
+  // reading
+  void read_events(ChannelNumber number, std::uint64_t after, Deliver deliver, std::size_t max_bytes,
+                   std::function<void(std::expected<HistoryChunk, HistoryProblem>)> reply);
+  void read_snapshot(ChannelNumber number, SnapshotReply reply);
+
+  // documents
+  void get_channel(const std::string& fetcher, const Params& params, const std::string& address,
+                   std::function<void(Document)> reply);
+  void send_document(const Channel& channel, std::function<void(Document)> reply);
+  Document list_channels() const;
+
+  // housekeeping
+  // Channels that nobody asked for in a long time go, with all they had.
+  void forget_old();
+
+  Surroundings around;
+  HubLimits limits;
+  HubHooks hooks;
+  std::vector<ServeThread> threads;
+  std::unordered_map<std::string, Channel> channels;  // nodes stay where they are, so `numbers` may point at them
+  std::unordered_map<ChannelNumber, Channel*> numbers;
+  std::unordered_map<std::string, ChannelRecord> records;  // of channels that are not in memory
+  std::unordered_map<std::string, std::size_t> addresses;  // channels of each
+  std::unordered_set<std::string> pinned;
+  std::vector<std::function<void()>> waiting;  // for a fetcher to settle
+  ChannelNumber next_number = 1;
+  bool store_works = true;
+  std::string store_problem;
+};
+
+}  // namespace restream

@@ -1,0 +1,115 @@
+// The hub's reading side: history, snapshots and the JSON documents.
+#include <algorithm>
+#include <utility>
+
+#include "channel/documents.hpp"
+#include "channel/hub_impl.hpp"
+
+namespace restream {
+
+namespace {
+
+constexpr Seconds first_poll_wait{10};  // GET of a channel that was never polled
+
+FeedError no_such_channel() { return {"unavailable", "the channel has gone; subscribe again"}; }
+
+}  // namespace
+
+void Hub::Impl::read_events(ChannelNumber number, std::uint64_t after, Deliver deliver, std::size_t max_bytes,
+                            std::function<void(std::expected<HistoryChunk, HistoryProblem>)> reply) {
+  const Channel* channel = find(number);
+  if (channel == nullptr) return reply(std::unexpected(HistoryProblem{true, no_such_channel().message}));
+  if (after >= channel->record.head.offset) return reply(HistoryChunk{nullptr, after});
+  const Position from{channel->record.head.epoch, after};
+  const auto shared = std::make_shared<decltype(reply)>(std::move(reply));
+  around.store.read(
+      [name = channel->id.text, label = channel->label, from, deliver, max_bytes, shared](Store& store) {
+        const auto events = store.events(name, from, max_bytes);
+        if (!events) return (*shared)(std::unexpected(HistoryProblem{true, "the events have left the log"}));
+        if (events->empty()) return (*shared)(HistoryChunk{nullptr, from.offset});
+        (*shared)(HistoryChunk{frame_events(*label, from.epoch, *events, deliver), events->back().offset});
+      },
+      [shared](std::string problem) { (*shared)(std::unexpected(HistoryProblem{false, std::move(problem)})); });
+}
+
+void Hub::Impl::read_snapshot(ChannelNumber number, SnapshotReply reply) {
+  Channel* channel = find(number);
+  if (channel == nullptr) return reply(std::unexpected(HistoryProblem{true, no_such_channel().message}));
+  if (const Frames bytes = channel->snapshot.lock()) return reply(SnapshotChunk{bytes, channel->snapshot_offset});
+  channel->snapshot_readers.push_back(std::move(reply));
+  if (channel->snapshot_readers.size() > 1) return;  // one read answers all
+  using Result = std::expected<SnapshotChunk, HistoryProblem>;
+  auto deliver = [self = shared_from_this(), number, commits = channel->commits](Result result) {
+    self->around.loop.post([self, number, commits, result = std::move(result)] {
+      Channel* found = self->find(number);
+      if (found == nullptr) return;
+      if (result && commits == found->commits) {
+        found->snapshot = result->frames;
+        found->snapshot_offset = result->offset;
+      }
+      for (SnapshotReply& one : std::exchange(found->snapshot_readers, {})) one(result);
+    });
+  };
+  around.store.read(
+      [name = channel->id.text, label = channel->label, empty_at = Position{channel->record.head.epoch, 0},
+       deliver](Store& store) {
+        const Snapshot snapshot = store.snapshot(name).value_or(Snapshot{empty_at, {}});
+        deliver(
+            SnapshotChunk{frame(snapshot_json(*label, snapshot.position, snapshot.items)), snapshot.position.offset});
+      },
+      [deliver](std::string problem) { deliver(std::unexpected(HistoryProblem{false, std::move(problem)})); });
+}
+
+void Hub::Impl::get_channel(const std::string& fetcher, const Params& params, const std::string& address,
+                            std::function<void(Document)> reply) {
+  resolve(fetcher, params, [this, address, reply = std::move(reply)](std::expected<ChannelId, FeedError> id) mutable {
+    if (!id) return reply(error_document(id.error()));
+    if (auto fine = check_address(id->text, address); !fine) return reply(error_document(fine.error()));
+    auto made = find_or_make(*id);
+    if (!made) return reply(error_document(made.error()));
+    Channel& channel = **made;
+    const std::size_t before = channel.demand();
+    ++channel.other_demand;
+    demand_changed(channel, before);
+    // Whichever comes first, the poll or the end of the wait, answers; the other finds nothing left to do.
+    const auto once = std::make_shared<std::function<void(Document)>>(std::move(reply));
+    auto answer = [this, name = id->text, once] {
+      if (!*once) return;
+      if (Channel* found = find(name)) {
+        send_document(*found, std::exchange(*once, nullptr));
+        const std::size_t demand = found->demand();
+        --found->other_demand;
+        demand_changed(*found, demand);
+      }
+    };
+    const bool settled =
+        channel.ever_polled() || (channel.status.state != State::pending && channel.status.state != State::live);
+    if (settled) return answer();
+    channel.after_first_poll.emplace_back(answer);
+    around.loop.at(around.clock.steady() + first_poll_wait, [self = shared_from_this(), answer] { answer(); });
+  });
+}
+
+void Hub::Impl::send_document(const Channel& channel, std::function<void(Document)> reply) {
+  const auto shared = std::make_shared<std::function<void(Document)>>(std::move(reply));
+  around.store.read(
+      [name = channel.id.text, label = channel.label, empty_at = Position{channel.record.head.epoch, 0},
+       status = channel.status, shared](Store& store) {
+        const Snapshot snapshot = store.snapshot(name).value_or(Snapshot{empty_at, {}});
+        (*shared)(snapshot_document(*label, snapshot, status));
+      },
+      [shared](const std::string& problem) {
+        (*shared)(error_document({"unavailable", "the store cannot be read: " + problem}));
+      });
+}
+
+Document Hub::Impl::list_channels() const {
+  std::vector<ChannelEntry> entries;
+  entries.reserve(channels.size());
+  for (const auto& [id, channel] : channels)
+    entries.push_back({&channel.id, channel.label.get(), &channel.status, &channel.record, channel.subscribers});
+  std::ranges::sort(entries, {}, [](const ChannelEntry& entry) { return entry.id->text; });
+  return channels_document(entries);
+}
+
+}  // namespace restream
