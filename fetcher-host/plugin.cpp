@@ -9,6 +9,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "elf_extents.hpp"
+
 namespace restream::host {
 namespace {
 
@@ -64,6 +66,7 @@ std::expected<Plugin, std::string> load_plugin(const std::filesystem::path& path
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error))  // to open a FIFO would block
     return refuse(error ? error.message() : "it is not a regular file");
+  if (const std::string problem = elf_problem(path); !problem.empty()) return refuse(problem);
 
   auto& library = *new dll::shared_library;  // never unloaded
   try {

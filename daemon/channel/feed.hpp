@@ -1,9 +1,9 @@
 // The border between core and the serve threads: what a serve thread may ask of core, and what core tells it.
 //
 // Everything is an immutable value. A serve thread calls Feed's functions from its own thread; they post to core.
-// Replies and announcements are called on core, in the order core handled things; the serve thread wraps them so that
-// they post to itself. One queue in, one queue out: so a reply to attach() and the announcements after it have no gap
-// and no overlap between them.
+// Announcements and the replies of attach() and resolve() are called on core, in the order core handled things; the
+// serve thread wraps them so that they post to itself. One queue in, one queue out: so a reply to attach() and the
+// announcements after it have no gap and no overlap between them. All other replies may come on any thread.
 //
 // How a subscriber stays whole: attach() answers with the channel's head. The serve thread remembers that head for the
 // channel and moves it on with every announced batch (which says after which offset it starts). A subscription has a

@@ -90,6 +90,7 @@ describe("plugins", () => {
     for (const name of ["not-a-fetcher", "text", "empty", "half", "future", "link"]) {
       await daemon.waitForLine(new RegExp(`(plugin|file)=\\S*${name}\\b`));
     }
+    await daemon.waitForLine(/plugin refused.*half\.so.*cut short/);
     const about = daemon.log().split("\n").filter((line) => line.includes("future")).join("\n");
     assert.match(about, /\b9\.0\b/, "the refusal names the plugin's version");
     assert.match(about, /\b1\.0\b/, "the refusal names our version");

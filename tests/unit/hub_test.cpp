@@ -60,6 +60,12 @@ struct World {
     }
   }
 
+  // For replies that may come on another thread: `keep` runs on the loop.
+  template <class Keep>
+  auto on_loop(Keep keep) {
+    return [this, keep](auto reply) { boost::asio::post(io, [keep, reply] { keep(reply); }); };
+  }
+
   std::expected<Attached, FeedError> attach(Params params = {}, const std::string& since = {},
                                             const std::string& address = "a", Deliver deliver = Deliver::both) {
     std::optional<std::expected<Attached, FeedError>> got;
@@ -87,7 +93,7 @@ struct World {
 
   HistoryChunk events(ChannelNumber channel, std::uint64_t after) {
     std::optional<std::expected<HistoryChunk, HistoryProblem>> got;
-    feed.read_events(channel, after, Deliver::both, 1U << 20U, [&](auto reply) { got = std::move(reply); });
+    feed.read_events(channel, after, Deliver::both, 1U << 20U, on_loop([&](auto reply) { got = std::move(reply); }));
     run_until([&] { return got.has_value(); });
     REQUIRE(got->has_value());
     return **got;
@@ -95,7 +101,7 @@ struct World {
 
   Document document(Params params = {}) {
     std::optional<Document> got;
-    feed.get_channel("news", std::move(params), "a", [&](Document reply) { got = std::move(reply); });
+    feed.get_channel("news", std::move(params), "a", on_loop([&](Document reply) { got = std::move(reply); }));
     run_until([&] { return got.has_value(); });
     return *got;
   }
@@ -183,12 +189,12 @@ TEST_CASE("many snapshots of one position share their bytes") {
   world.poll(R"([{"id":1}])");
   std::vector<Frames> got;
   for (int i = 0; i < 10; ++i)
-    world.feed.read_snapshot(attached->channel, [&](auto reply) { got.push_back(reply->frames); });
+    world.feed.read_snapshot(attached->channel, world.on_loop([&](auto reply) { got.push_back(reply->frames); }));
   world.run_until([&] { return got.size() == 10; });
   for (const Frames& one : got) CHECK(one == got[0]);
   world.poll(R"([{"id":1},{"id":2}])");
   Frames later;
-  world.feed.read_snapshot(attached->channel, [&](auto reply) { later = reply->frames; });
+  world.feed.read_snapshot(attached->channel, world.on_loop([&](auto reply) { later = reply->frames; }));
   world.run_until([&] { return later != nullptr; });
   CHECK(later->find(R"("id":"2")") != std::string::npos);
 }
@@ -239,7 +245,7 @@ TEST_CASE("more channels than the limits allow are refused, the ones that are th
 TEST_CASE("GET of a channel is demand, waits for its first poll, and has a tag that follows its content") {
   World world;
   std::optional<Document> got;
-  world.feed.get_channel("news", {}, "a", [&](Document reply) { got = std::move(reply); });
+  world.feed.get_channel("news", {}, "a", world.on_loop([&](Document reply) { got = std::move(reply); }));
   world.run_until([&] { return !world.demand.empty(); });
   world.io.run_for(20ms);
   CHECK_FALSE(got.has_value());
@@ -259,7 +265,7 @@ TEST_CASE("GET of a channel is demand, waits for its first poll, and has a tag t
 TEST_CASE("GET of a channel that fails answers with what there is and says so") {
   World world;
   std::optional<Document> got;
-  world.feed.get_channel("news", {}, "a", [&](Document reply) { got = std::move(reply); });
+  world.feed.get_channel("news", {}, "a", world.on_loop([&](Document reply) { got = std::move(reply); }));
   world.run_until([&] { return !world.demand.empty(); });
   world.hub.set_status(make_channel_id("news", {}),
                        {State::failing, Reason::unreachable, "x", WallTime{}, std::nullopt}, true);
