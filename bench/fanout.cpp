@@ -169,7 +169,7 @@ class Bed {
 // A poll's result in which `burst` items are new, each making a message of about `size` bytes.
 std::string result_of(std::size_t burst, std::size_t size) {
   static std::size_t next = 1;
-  constexpr std::size_t envelope = 190;  // of a new_item message around the padding
+  constexpr std::size_t envelope = 169;  // of a new_item message around the padding
   std::string items;
   for (std::size_t i = 0; i < burst; ++i) {
     items += items.empty() ? "" : ",";

@@ -72,7 +72,10 @@ void HttpSession::next() {
   input_.erase(0, end + head_end.size());
   looked_ = 0;
   if (!request) return refuse(400, request.error());
-  if (request->has_body) return refuse(413, "requests with a body are not understood here");
+  // A method that is not served is told so by its route; its body must not be taken for the next request.
+  const bool served = request->method == "GET" || request->method == "HEAD";
+  if (request->has_body && !served) request->keep_alive = false;
+  if (request->has_body && served) return refuse(413, "requests with a body are not understood here");
   handle(std::move(*request));
 }
 

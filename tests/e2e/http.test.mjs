@@ -97,6 +97,7 @@ test("refusals are JSON with a sentence: 400 for params, 404 for what is not the
     [404, `${daemon.url}/channels/no-such?name=a`],
     [404, `${daemon.url}/no-such`],
     [405, "-X", "POST", `${daemon.url}/channels/list?name=a`],
+    [405, "-X", "POST", "-d", "{\"a\": 1}", `${daemon.url}/channels/list?name=a`],
     [405, "-X", "DELETE", `${daemon.url}/fetchers`],
   ];
   for (const [status, ...words] of refused) {

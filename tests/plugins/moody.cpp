@@ -1,6 +1,7 @@
-// A list of a test server, like `list`, but an item may tell it to misbehave: {"id": …, "do": "die"} or "hang" or "print".
-#include <restream/fetcher.hpp>
+// A list of a test server, like `list`, but an item may tell it to misbehave: {"id": …, "do": "die"} or "hang" or
+// "print".
 #include <unistd.h>
+#include <restream/fetcher.hpp>
 
 #include <csignal>
 #include <cstdio>

@@ -47,7 +47,7 @@ std::vector<Frame> take_all(Decoder& decoder) {
 
 std::string number(std::uint64_t value, std::size_t size) {
   std::string text;
-  for (std::size_t i = 0; i < size; ++i) text += static_cast<char>((value >> (8 * i)) & 0xFFU);
+  for (std::size_t i = 0; i < size; ++i) text += i < 8 ? static_cast<char>((value >> (8 * i)) & 0xFFU) : '\0';
   return text;
 }
 
