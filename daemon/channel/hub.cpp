@@ -167,7 +167,8 @@ void Hub::Impl::commit(const ChannelId& id, std::shared_ptr<const CommitRules> r
       if (committed != nullptr && outcome.kind == PollOutcome::Kind::committed)
         self->publish(*committed, schedule, outcome);
       done(outcome);
-      if (committed != nullptr) self->first_poll_done(*committed);
+      // Found anew: when nobody wants the channel any more, the end of this poll was its end too.
+      if (Channel* still_there = self->find(name)) self->first_poll_done(*still_there);
     });
   });
 }

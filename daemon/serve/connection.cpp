@@ -76,6 +76,8 @@ void Connection::on_writable(const ErrorCode& error) {
 
 void Connection::end(bool bounded) {
   if (closed_) return;
+  // One that took no byte for long has from now on the time that is left for the goodbye.
+  if (!ending_) progress_ = loop_.now();
   ending_ = true;
   if (bounded) deadline_ = std::min(deadline_, loop_.now() + linger);
   shut_down_if_flushed();

@@ -286,6 +286,22 @@ TEST_CASE("a channel whose polls have stopped is remembered, so that its log goe
   CHECK(again->head.offset == 1);
 }
 
+TEST_CASE("a channel whose last subscriber left during a poll may go the moment that poll ends") {
+  World world;
+  const auto attached = world.attach();
+  world.feed.detach(0, attached->channel, Deliver::both, "a");
+  world.run_until([&] { return world.demand.size() == 2; });
+  bool done = false;
+  const auto rules = std::make_shared<const CommitRules>(CommitRules{.diff = {.id_field = "id"}});
+  const ChannelId id = make_channel_id("news", {});
+  world.hub.commit(id, rules, R"({"status_code":200,"result":[{"id":1}]})", Schedule{}, [&](const PollOutcome&) {
+    world.hub.idle(id);
+    done = true;
+  });
+  world.run_until([&] { return done; });
+  CHECK(world.attach()->channel != attached->channel);
+}
+
 TEST_CASE("the list of channels says of each where it stands") {
   World world;
   world.attach();
