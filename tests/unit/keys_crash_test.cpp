@@ -11,7 +11,10 @@
 #include <chrono>
 #include <cstdlib>
 #include <random>
+#include <stdexcept>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "keys_support.hpp"
 
@@ -19,18 +22,20 @@ namespace keys_test {
 
 namespace {
 
-// Starts restream-keys with `value` on its standard input; `trace` stops it at exec.
+// Starts restream-keys with `value` on its standard input; `trace` stops it at exec. Called on several threads, so it
+// throws where a test would say REQUIRE, which is for one thread only.
 pid_t start(std::vector<std::string> arguments, const std::string& value, bool trace) {
   arguments.insert(arguments.begin(), RESTREAM_KEYS);
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   std::array<int, 2> input{};
-  REQUIRE(pipe2(input.data(), O_CLOEXEC) == 0);
-  REQUIRE(write(input[1], value.data(), value.size()) == static_cast<ssize_t>(value.size()));
+  if (pipe2(input.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
+  if (write(input[1], value.data(), value.size()) != static_cast<ssize_t>(value.size()))
+    throw std::runtime_error("write failed");
   close(input[1]);
   const pid_t child = fork();
-  REQUIRE(child >= 0);
+  if (child < 0) throw std::runtime_error("fork failed");
   if (child == 0) {
     setsid();
     dup2(input[0], STDIN_FILENO);
