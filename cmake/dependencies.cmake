@@ -1,7 +1,7 @@
 # Everything comes from Debian 12's packages; `./run` and `./test` install them.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-find_package(Boost 1.81 REQUIRED COMPONENTS url filesystem)
+find_package(Boost 1.81 REQUIRED)  # headers only: Beast, Asio, DLL
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(CURL 7.88 REQUIRED)
 find_package(SQLite3 3.40 REQUIRED)

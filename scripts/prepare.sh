@@ -3,12 +3,12 @@
 # What the build needs, by Debian's names.
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
-  libboost1.81-dev libboost-filesystem1.81-dev libboost-url1.81-dev
+  libboost1.81-dev
   libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev
   libspdlog-dev libcli11-dev libxxhash-dev libre2-dev
 )
-# What the tests need besides. nats-server and sqlite3 are real programs that the tests run.
-test_packages=(catch2 curl openssl zlib1g-dev nats-server sqlite3 clang-format-19)
+# What the tests need besides. nats-server is a real program that the tests run.
+test_packages=(catch2 curl openssl zlib1g-dev nats-server clang-format-19)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 

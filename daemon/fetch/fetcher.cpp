@@ -420,7 +420,6 @@ void Fetcher::finished(const std::string& channel, const Schedule& schedule, con
 std::string Fetcher::describe(std::uint64_t restarts, const std::string& last_error) const {
   return impl_->describe(restarts, last_error);
 }
-const std::string& Fetcher::name() const { return impl_->settings.name; }
 std::shared_ptr<const Metadata> Fetcher::metadata() const { return impl_->metadata; }
 
 }  // namespace restream

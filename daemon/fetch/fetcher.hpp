@@ -97,7 +97,6 @@ class Fetcher {
 
   // One entry of GET /fetchers without the closing parts that others know: metadata, keys, quota, channels. JSON text.
   [[nodiscard]] std::string describe(std::uint64_t restarts, const std::string& last_error) const;
-  [[nodiscard]] const std::string& name() const;
   [[nodiscard]] std::shared_ptr<const Metadata> metadata() const;  // null until known
 
  private:

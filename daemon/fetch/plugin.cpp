@@ -308,7 +308,6 @@ void Plugin::start() { impl_->start(); }
 void Plugin::call(PluginCall call) { impl_->call(std::move(call)); }
 PluginState Plugin::state() const { return impl_->state; }
 bool Plugin::settled() const { return impl_->settled; }
-const std::string& Plugin::name() const { return impl_->options.name; }
 std::string Plugin::problem() const { return impl_->state == PluginState::ready ? std::string() : impl_->problem; }
 std::uint64_t Plugin::restarts() const { return impl_->restarts; }
 std::string Plugin::last_error() const { return impl_->last_error; }

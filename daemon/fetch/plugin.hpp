@@ -75,7 +75,6 @@ class Plugin {
   [[nodiscard]] PluginState state() const;
   // True once it is clear whether the file is a fetcher: after the first `ready`, `refused` or failed start.
   [[nodiscard]] bool settled() const;
-  [[nodiscard]] const std::string& name() const;
   [[nodiscard]] std::string problem() const;  // why it is not ready; empty when it is
   [[nodiscard]] std::uint64_t restarts() const;
   [[nodiscard]] std::string last_error() const;  // empty: none yet
