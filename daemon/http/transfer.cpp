@@ -154,9 +154,6 @@ void Transfer::set_headers(CURL* easy) {
 
 void Transfer::set_connection(CURL* easy) {
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  // Rather share an HTTP/2 connection that is being made than open sixty of them. Without TLS there is no HTTP/2, and
-  // waiting would mean until the first answer: one that never comes would hold up all the others.
-  set(easy, CURLOPT_PIPEWAIT, wire_.origin.starts_with("https:") ? 1L : 0L);
   set(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms);  // the deadline is the client's own affair
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_QUICK_EXIT, 1L);  // else removing a request waits for the resolver's thread

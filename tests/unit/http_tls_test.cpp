@@ -18,15 +18,24 @@ extern char** environ;
 
 namespace {
 
-// Prints its port, then answers each request with protocol, host and connection count.
+// Prints its port, then answers each request with protocol, host and how many connections there have been. Says
+// "shared" when the connection carries another request at the same time.
 constexpr auto server_text = R"js(
 const fs = require("fs"), http2 = require("http2");
 let sessions = 0;
 const server = http2.createSecureServer({key: fs.readFileSync("key.pem"), cert: fs.readFileSync("cert.pem"),
                                          allowHTTP1: true});
+const open = new Map();
 server.on("session", () => ++sessions);
-server.on("request", (request, response) =>
-  response.end(request.httpVersion + " " + (request.headers[":authority"] ?? request.headers.host) + " " + sessions));
+server.on("request", (request, response) => {
+  const session = request.stream?.session;
+  open.set(session, (open.get(session) ?? 0) + 1);
+  setTimeout(() => {
+    response.end(request.httpVersion + " " + (request.headers[":authority"] ?? request.headers.host) + " " + sessions +
+                 (open.get(session) > 1 ? " shared" : ""));
+    open.set(session, open.get(session) - 1);
+  }, 10);
+});
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 )js";
 
@@ -136,7 +145,7 @@ TEST_CASE("a server that speaks no HTTP/2 and hangs on one request holds up no o
   }
 }
 
-TEST_CASE("over TLS requests share one HTTP/2 connection, and only trusted certificates do") {
+TEST_CASE("over TLS requests use HTTP/2 and kept connections, and only trusted certificates do") {
   const Folder folder;
   make_certificate(folder);
   std::ofstream(folder.path / "server.js") << server_text;
@@ -146,12 +155,15 @@ TEST_CASE("over TLS requests share one HTTP/2 connection, and only trusted certi
   const std::string origin = "https://localhost:" + port;
 
   HttpClient client(HttpOptions{.ca_file = (folder.path / "cert.pem").string(), .user_agent = "x"}, real_clock());
+  for (int i = 0; i < 10; ++i) CHECK(got(client, get(origin, "/")).body == "2.0 localhost:" + port + " 1");
+
+  // Many at once take a connection each: libcurl 7.88 loses streams that share one.
   std::vector<std::future<HttpResult>> all;
   for (int i = 0; i < 30; ++i) all.push_back(start(client, get(origin, "/" + std::to_string(i))));
   for (auto& one : all) {
     const HttpResult result = one.get();
     if (!result) FAIL(result.error().message);
-    CHECK(result->body == "2.0 localhost:" + port + " 1");
+    CHECK_THAT(result->body, Catch::StartsWith("2.0 localhost:" + port) && !Catch::Contains("shared"));
   }
 
   // The name in the certificate counts.
