@@ -76,7 +76,6 @@ std::vector<Params> candidates(const Examination& exam, const CheckOptions& opti
 
 // The error is a sentence.
 std::expected<void, std::string> choose_channels(Examination& exam, const CheckOptions& options) {
-  std::string problem = "no params are known that it accepts";
   for (const Params& params : options.params)
     if (auto made = canonical_channel(exam.subject.metadata.name, exam.subject.metadata.params, params); !made)
       return std::unexpected("--params: " + made.error().message);
@@ -122,8 +121,8 @@ int run_check(const CheckOptions& options) {
   }
   exam.redactor = Redactor(values_of(exam.keys));
 
-  for (const auto check : {check_metadata, check_requests, check_params, check_answers, check_deadlines, check_items,
-                           check_repeats, check_threads, check_output, check_keys})
+  for (const auto check : {check_metadata, check_items, check_repeats, check_requests, check_params, check_answers,
+                           check_deadlines, check_threads, check_output, check_keys})
     report.sections.push_back(check(exam));
   return finish(report, options.json);
 }

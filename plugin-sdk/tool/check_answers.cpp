@@ -12,11 +12,26 @@ namespace {
 constexpr Millis patience{2000};  // for a call that was cancelled
 constexpr Millis short_deadline{2000};
 
-void crashed(Section& section, const std::string& when, const Seen& seen) {
-  section.find(when + ": " + say(seen),
-               "The poll fails as `plugin_crashed` or `plugin_timeout`, and every other call of the plugin with it.",
-               "Check what the API sent before you use it: the answer may be anything.");
-}
+// The cases that ended alike, so that one mistake is one finding.
+struct Alike {
+  std::vector<std::string> cases;
+  std::string first;  // how the first of them ended
+
+  void add(const std::string& when, const Seen& seen) {
+    if (cases.empty()) first = say(seen);
+    cases.push_back(when);
+  }
+  [[nodiscard]] std::string text() const {
+    std::string list;
+    for (const std::string& one : cases) list += (list.empty() ? "" : ", ") + one;
+    return "when the API answers " + list + ": " + first + (cases.size() > 1 ? ", in the first of these cases" : "");
+  }
+};
+
+constexpr const char* crash_why =
+    "The poll fails as `plugin_crashed` or `plugin_timeout`, and every other call of the plugin with it.";
+constexpr const char* empty_why =
+    "A failure taken for a list empties the channel, or tells subscribers that items are gone.";
 
 struct Nonsense {
   const char* what;
@@ -45,54 +60,50 @@ std::vector<Nonsense> nonsense(const Examination& exam) {
 
 Section check_answers(Examination& exam) {
   Section section{.name = "answers", .note = {}, .skipped = false, .findings = {}};
+  Alike crashes, failures, hidden, nonsenses, silences;
   std::size_t tried = 0;
+  const auto give = [&](const std::string& when, const Upstream& upstream, Alike* taken_for_items) {
+    const Seen seen = exam.fetch(exam.channel(), upstream);
+    ++tried;
+    if (seen.ended_host()) crashes.add(when, seen);
+    if (seen.kind == Seen::Kind::items && taken_for_items != nullptr) taken_for_items->add(when, seen);
+    return seen;
+  };
   for (const int status : {400, 401, 403, 404, 429, 500, 503}) {
-    const Seen seen = exam.fetch(exam.channel(), always(status, R"({"error": "a made-up failure"})"));
-    const std::string when = "when the API answers " + std::to_string(status);
-    ++tried;
-    if (seen.ended_host()) {
-      crashed(section, when, seen);
-    } else if (seen.kind == Seen::Kind::items) {
-      section.find(when + ", " + say(seen),
-                   "A failure taken for a list empties the channel, or tells subscribers that items are gone.",
-                   "`if (!answer.ok()) return answer.failure();` before anything is read from the answer.");
-    } else if ((status == 401 || status == 403 || status == 429) && seen.status != status) {
-      section.find(
-          when + ", " + say(seen),
-          "401 and 403 tell the operator to look at the key, and 429 makes restream wait as the API asks; another "
-          "status hides that.",
-          "Return the API's own status: `return answer.failure();` does.");
-    }
+    const std::string when = std::to_string(status);
+    const Seen seen = give(when, always(status, R"({"error": "a made-up failure"})"), &failures);
+    const bool matters = status == 401 || status == 403 || status == 429;
+    if (matters && seen.kind == Seen::Kind::failure && seen.status != status) hidden.add(when, seen);
   }
-  for (const Nonsense& one : nonsense(exam)) {
-    const Seen seen = exam.fetch(exam.channel(), always(200, one.body, one.type));
-    const std::string when = std::string("when the API answers 200 with ") + one.what;
-    ++tried;
-    if (seen.ended_host()) {
-      crashed(section, when, seen);
-    } else if (seen.kind == Seen::Kind::items && !one.may_be_empty) {
-      section.find(
-          when + ", " + say(seen), "What is no list must not pass for an empty one: subscribers would lose items.",
-          "Fail when the answer is not of the shape that the API promises; in C++, answer.json().at(\"items\") "
-          "throws by itself.");
-    }
-  }
-  constexpr std::array<std::pair<std::int32_t, const char*>, 4> codes = {
-      {{RESTREAM_UNREACHABLE, "the API is unreachable"},
-       {RESTREAM_TIMEOUT, "the API does not answer in time"},
-       {RESTREAM_REFUSED, "the request is refused"},
-       {RESTREAM_TOO_LARGE, "the answer is too large"}}};
-  for (const auto& [code, what] : codes) {
-    const Seen seen = exam.fetch(exam.channel(), always_problem(code, what));
-    ++tried;
-    if (seen.ended_host()) {
-      crashed(section, std::string("when ") + what, seen);
-    } else if (seen.kind == Seen::Kind::items) {
-      section.find(std::string("when ") + what + ", " + say(seen),
-                   "No answer is not an empty answer: subscribers would lose items.",
-                   "Return the code that http() gave you. In C++, let restream::HttpError pass.");
-    }
-  }
+  for (const Nonsense& one : nonsense(exam))
+    give(std::string("200 with ") + one.what, always(200, one.body, one.type), one.may_be_empty ? nullptr : &nonsenses);
+  constexpr std::array<std::pair<std::int32_t, const char*>, 4> codes = {{{RESTREAM_UNREACHABLE, "unreachable"},
+                                                                          {RESTREAM_TIMEOUT, "timed out"},
+                                                                          {RESTREAM_REFUSED, "refused"},
+                                                                          {RESTREAM_TOO_LARGE, "too large"}}};
+  for (const auto& [code, what] : codes)
+    give(std::string("not at all (") + what + ")", always_problem(code, what), &silences);
+
+  if (!crashes.cases.empty())
+    section.find(crashes.text(), crash_why,
+                 "Check what the API sent before you use it: the answer may be anything, or none. Do not try again by "
+                 "yourself; restream does, at the next poll.");
+  if (!failures.cases.empty())
+    section.find(failures.text(), empty_why,
+                 "`if (!answer.ok()) return answer.failure();` before anything is read from the answer.");
+  if (!hidden.cases.empty())
+    section.find(
+        hidden.text(),
+        "401 and 403 tell the operator to look at the key, and 429 makes restream wait as the API asks; another "
+        "status hides that.",
+        "Return the API's own status: `return answer.failure();` does.");
+  if (!nonsenses.cases.empty())
+    section.find(nonsenses.text(), empty_why,
+                 "Fail when the answer is not of the shape that the API promises; in C++, answer.json().at(\"items\") "
+                 "throws by itself.");
+  if (!silences.cases.empty())
+    section.find(silences.text(), empty_why,
+                 "Return the code that http() gave you. In C++, let restream::HttpError pass.");
   section.note = std::to_string(tried) + " bad answers given";
   return section;
 }
@@ -125,7 +136,8 @@ Section check_deadlines(Examination& exam) {
                  "Return as soon as http() gives RESTREAM_TIMEOUT: its time ends before the call's. Neither sleep nor "
                  "try again.");
   else if (late.kind == Seen::Kind::crashed)
-    crashed(section, "when the API never answers", late);
+    section.find("when the API never answers, " + say(late), crash_why,
+                 "Return when http() does not give RESTREAM_OK.");
   else if (late.kind == Seen::Kind::items)
     section.find("when the API never answers, " + say(late),
                  "No answer is not an empty answer: subscribers would lose items.",

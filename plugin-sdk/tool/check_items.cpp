@@ -43,12 +43,16 @@ void check_pointers(Section& section, const std::vector<std::string>& pointers, 
 Section check_items(Examination& exam) {
   if (!exam.recording) return skipped("items");
   Section section{.name = "items", .note = {}, .skipped = false, .findings = {}};
-  const Seen seen = replay(exam);
+  exam.collect_lines(true);
+  const std::size_t lines_before = exam.lines.size();
+  exam.first = replay(exam);
+  const Seen& seen = *exam.first;
   const Sliced& sliced = seen.sliced;
   if (seen.kind != Seen::Kind::items) {
+    exam.collect_lines(true);
     section.find(
         "with the recording's answers, " + say(seen) +
-            (exam.lines.empty() ? "" : "; its last line: " + exam.lines.back().text),
+            (exam.lines.size() == lines_before ? "" : "; its last line: " + exam.lines.back().text),
         "A good answer must become items.",
         "See `restream-plugin try FILE.so --replay F`. When the recording itself is of a failure, or of other params, "
         "record again.");
@@ -78,12 +82,12 @@ Section check_repeats(Examination& exam) {
   if (!exam.recording) return skipped("repeats");
   Section section{
       .name = "repeats", .note = "the same answer thrice, with failures between", .skipped = false, .findings = {}};
-  const Seen first = replay(exam);
-  if (first.kind != Seen::Kind::items) {
+  if (!exam.first || exam.first->kind != Seen::Kind::items) {
     section.skipped = true;
     section.note = "there are no items to compare";
     return section;
   }
+  const Seen& first = *exam.first;
   for (int round = 0; round < 2; ++round) {
     for (const ChannelId& other : exam.channels) static_cast<void>(exam.fetch(other, always(500, "{}")));
     const Seen again = replay(exam);

@@ -51,8 +51,11 @@ class Crowd {
   // False when the plugin cannot be judged, or is judged already.
   bool prepare() {
     if (exam_.recording) {
+      // Items that change by themselves are a finding of `repeats` already; here they would look like another fault.
       const Seen alone = exam_.fetch(exam_.channel(), good());
       if (alone.kind == Seen::Kind::items) reference_ = alone;
+      const Seen again = exam_.fetch(exam_.channel(), good());
+      if (again.kind != Seen::Kind::items || (reference_ && !same_items(again))) reference_.reset();
     }
     for (const ChannelId& channel : exam_.channels) {
       if (!add(exam_.request_for(channel))) return false;
@@ -140,9 +143,9 @@ class Crowd {
       return false;
     }
     if (!part.asks.empty() && text_of(seen.result.asked) != part.asks) {
+      const auto [now, alone] = difference(text_of(seen.result.asked), part.asks);
       section_.find("with many calls at once, one asked for what another was to ask for: \"" +
-                        exam_.redactor.redact(first_line(text_of(seen.result.asked))) + "\" instead of \"" +
-                        exam_.redactor.redact(first_line(part.asks)) + "\"",
+                        exam_.redactor.redact(now) + "\" instead of \"" + exam_.redactor.redact(alone) + "\"",
                     "Subscribers of one channel would get items of another, or a request bear another fetcher's key.",
                     mend);
       return false;
@@ -169,7 +172,19 @@ class Crowd {
         });
   }
 
-  static std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+  // The first lines that differ.
+  static std::pair<std::string, std::string> difference(const std::string& a, const std::string& b) {
+    std::size_t at = 0;
+    while (at < a.size() && at < b.size()) {
+      const std::string line = a.substr(at, a.find('\n', at) - at);
+      if (line != b.substr(at, b.find('\n', at) - at)) break;
+      at += line.size() + 1;
+    }
+    const auto line_of = [at](const std::string& text) {
+      return at >= text.size() ? "nothing more" : text.substr(at, text.find('\n', at) - at);
+    };
+    return {line_of(a), line_of(b)};
+  }
 
   Examination& exam_;
   Section& section_;
@@ -181,7 +196,6 @@ class Crowd {
 
 Section check_threads(Examination& exam) {
   Section section{.name = "threads", .note = {}, .skipped = false, .findings = {}};
-  // Items that change by themselves are a finding of `repeats` already, and here they would look like another fault.
   Crowd crowd(exam, section);
   if (!crowd.prepare()) return section;
   std::mt19937 engine(1);  // the same disorder every time: a finding can be found again

@@ -66,6 +66,7 @@ class Examination {
   KeyValues keys;
   Redactor redactor;
   std::optional<Recording> recording;  // of channel()
+  std::optional<Seen> first;           // what the recording became when the plugin was fresh
   std::vector<BenchLine> lines;        // all that was logged and printed
   std::vector<std::string> leaks;      // where a key was seen
   std::vector<HostHttpRequest> asked;  // all requests

@@ -1,5 +1,6 @@
 #include "tool/findings.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace restream::tool {
@@ -34,6 +35,11 @@ std::string padded(const std::string& text, std::size_t size) {
 }
 
 }  // namespace
+
+void Section::find(std::string what, std::string why, std::string mend) {
+  if (std::ranges::find(findings, what, &Finding::what) != findings.end()) return;
+  findings.push_back({std::move(what), std::move(why), std::move(mend)});
+}
 
 std::size_t Report::findings() const {
   std::size_t count = 0;

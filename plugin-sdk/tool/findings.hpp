@@ -20,9 +20,8 @@ struct Section {
   bool skipped = false;
   std::vector<Finding> findings;
 
-  void find(std::string what, std::string why, std::string mend) {
-    findings.push_back({std::move(what), std::move(why), std::move(mend)});
-  }
+  // The same thing is said once.
+  void find(std::string what, std::string why, std::string mend);
 };
 
 struct Report {
