@@ -37,7 +37,7 @@ describe("restream-plugin try", async () => {
     assert.equal(seen.channel, "nyt-top");
     assert.deepEqual(seen.params, { section: "home" });
     assert.equal(seen.failure, null);
-    assert.equal(seen.items.length, 20);
+    assert.ok(seen.items.length > 10);
     assert.equal(seen.items[0].id, seen.items[0].item.uri);
     assert.equal(seen.requests[0].status, 200);
     assert.ok(seen.time_us.total >= seen.time_us.fetch);
