@@ -40,11 +40,17 @@ struct Nonsense {
   bool may_be_empty;  // an honest plugin may take it for "no items"
 };
 
-std::vector<Nonsense> nonsense(const Examination& exam) {
-  std::string half = R"({"items": [{"id": "1", "ti)";
+// An answer as it should be, or an empty list.
+std::string good_body(const Examination& exam) {
   if (exam.recording)
     for (const Exchange& one : exam.recording->exchanges)
-      if (one.result && one.result->body.size() > 1) half = one.result->body.substr(0, one.result->body.size() / 2);
+      if (one.result && one.result->body.size() > 1) return one.result->body;
+  return "[]";
+}
+
+std::vector<Nonsense> nonsense(const Examination& exam) {
+  std::string half = good_body(exam);
+  half = half.size() > 2 ? half.substr(0, half.size() / 2) : R"({"items": [{"id": "1", "ti)";
   return {{"a page of HTML", "<!DOCTYPE html><html><body>Down for maintenance</body></html>", "text/html", false},
           {"an empty body", "", "application/json", false},
           {"half of an answer", half, "application/json", false},
@@ -73,8 +79,10 @@ Section check_answers(Examination& exam) {
     const std::string when = std::to_string(status);
     const Seen seen = give(when, always(status, R"({"error": "a made-up failure"})"), &failures);
     const bool matters = status == 401 || status == 403 || status == 429;
-    if (matters && seen.kind == Seen::Kind::failure && seen.status != status) hidden.add(when, seen);
+    if (matters && seen.kind != Seen::Kind::items && !seen.ended_host() && seen.status != status)
+      hidden.add(when, seen);
   }
+  give("500 with a list for its body", always(500, good_body(exam)), &failures);
   for (const Nonsense& one : nonsense(exam))
     give(std::string("200 with ") + one.what, always(200, one.body, one.type), one.may_be_empty ? nullptr : &nonsenses);
   constexpr std::array<std::pair<std::int32_t, const char*>, 4> codes = {{{RESTREAM_UNREACHABLE, "unreachable"},

@@ -16,9 +16,9 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 15> known_fields = {
-    "name",  "description", "id_field", "api_url",   "doc_url", "keys", "poll_interval", "params",
-    "quota", "complete",    "ignore",   "unordered", "version", "icon", "example_params"};
+constexpr std::array<std::string_view, 16> known_fields = {
+    "name",  "description", "id_field", "api_url",   "doc_url", "keys", "poll_interval",  "params",
+    "quota", "complete",    "ignore",   "unordered", "version", "icon", "example_params", "limited_status"};
 constexpr std::array<std::string_view, 5> known_param_fields = {"required", "default", "pattern", "enum",
                                                                 "description"};
 

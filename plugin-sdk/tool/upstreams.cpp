@@ -11,12 +11,11 @@ namespace restream::tool {
 
 namespace {
 
+// Problems that have no code of their own in the contract are a refusal by restream.
 std::int32_t code_of(HttpProblem problem) {
   switch (problem) {
     case HttpProblem::bad_request:
       return RESTREAM_BAD_REQUEST;
-    case HttpProblem::refused:
-      return RESTREAM_REFUSED;
     case HttpProblem::unreachable:
       return RESTREAM_UNREACHABLE;
     case HttpProblem::timeout:
@@ -25,8 +24,9 @@ std::int32_t code_of(HttpProblem problem) {
       return RESTREAM_TOO_LARGE;
     case HttpProblem::cancelled:
       return RESTREAM_CANCELLED;
+    default:
+      return RESTREAM_REFUSED;
   }
-  return RESTREAM_FAILED;
 }
 
 Millis since(SteadyTime then) { return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - then); }
