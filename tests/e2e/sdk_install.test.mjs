@@ -31,9 +31,9 @@ describe("what is installed", { skip: SLOWNESS > 1 && "a sanitized host wants sa
       "lib/restream/plugins/twitter-status.so",
       "include/restream/fetcher.h",
       "include/restream/fetcher.hpp",
-      "share/cmake/restream-sdk/restream-sdk-config.cmake",
-      "share/cmake/restream-sdk/restream-sdk-config-version.cmake",
-      "share/cmake/restream-sdk/restream.rs",
+      "lib/cmake/restream-sdk/restream-sdk-config.cmake",
+      "lib/cmake/restream-sdk/restream-sdk-config-version.cmake",
+      "lib/cmake/restream-sdk/restream.rs",
       "share/restream/template/cpp/CMakeLists.txt",
       "share/man/man1/restream-plugin.1",
     ])

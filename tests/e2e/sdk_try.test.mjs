@@ -9,7 +9,8 @@ import { BUILD, eventually, pluginFile, Process, run, seconds, startUpstream, te
 const TOOL = join(BUILD, "bin/restream-plugin");
 const KEYS = fileURLToPath(new URL("../upstream/demo-keys.json", import.meta.url));
 const demo = JSON.parse(readFileSync(KEYS, "utf8"));
-const tool = (...words) => run(TOOL, words, { within: seconds(60) });
+// In a session of its own: where there is a terminal, it would ask there for keys.
+const tool = (...words) => run("setsid", ["--wait", TOOL, ...words], { within: seconds(60) });
 
 describe("restream-plugin try", async () => {
   const folder = temporaryFolder();
@@ -86,6 +87,19 @@ describe("restream-plugin try", async () => {
       const checked = await tool("check", pluginFile(plugin), "--replay", file);
       assert.equal(checked.code, 0, checked.out);
     }
+  });
+
+  test("check --live asks the API once and looks at what became of the answer", async () => {
+    await upstream.heal();
+    const asked = async () => (await upstream.requests("/svc/topstories/v2/arts.json")).length;
+    const live = ["--live", "--params", '{"section": "arts"}', "--keys", KEYS];
+    const { code, out, err } = await tool("check", pluginFile("nyt-top"), ...live, ...local);
+    assert.equal(code, 0, out + err);
+    assert.match(out, /ok {4}items +\d+ of the recording/);
+    assert.equal(await asked(), 1);
+    const refused = await tool("check", pluginFile("nyt-top"), ...live, "--origin", upstream.url);
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /--live: the API was asked once, and there are no items: .*private/);
   });
 
   test("a key too short to be told from words is refused for a recording", async () => {
