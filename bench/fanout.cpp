@@ -92,7 +92,7 @@ class Bed {
     if (auto started = server_.start(hub_.feed()); !started) throw std::runtime_error(started.error());
     core_ = std::thread([this] { io_.run(); });
     hub_.feed().attach(
-        {.serve = tap_, .fetcher = "bench", .params = {}, .since = {}, .deliver = Deliver::both, .address = {}},
+        {.serve = tap_, .fetcher = "bench", .params = {}, .since = {}, .form = {}, .visitor = {}},
         [](const auto&) {});
   }
   ~Bed() {

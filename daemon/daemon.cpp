@@ -13,6 +13,7 @@
 
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
+#include "config/tokens.hpp"
 #include "http/http_client.hpp"
 #include "serve/server.hpp"
 
@@ -208,6 +209,11 @@ struct Daemon::Impl {
     wait_for_signal();
     if (auto started = fetchers.start(); !started) return started;
     fetchers.set_keys(std::exchange(first_keys, {}));
+    if (config.tokens) {
+      auto tokens = load_tokens(*config.tokens);
+      if (!tokens) return std::unexpected(tokens.error().where + ": " + tokens.error().message);
+      server.set_tokens(std::move(*tokens));
+    }
     hub.serve_on(server.threads());
     if (auto started = server.start(hub.feed()); !started) return started;
     log.info("listening", {{"address", address_text()}});
@@ -225,6 +231,7 @@ struct Daemon::Impl {
       if (failed) return;
       if (signal == SIGHUP) {
         reload_keys();
+        reload_tokens();
       } else if (std::exchange(draining, true)) {
         log.warning("second signal: stopping at once");
         io.stop();
@@ -242,6 +249,16 @@ struct Daemon::Impl {
     log.set_secrets(secrets_in(*keys));
     fetchers.set_keys(*keys);
     log.info("keys read anew; the configuration is read at the start only");
+  }
+
+  void reload_tokens() {
+    if (!config.tokens) return;
+    auto tokens = load_tokens(*config.tokens);
+    if (!tokens)
+      return log.error("the tokens cannot be read; they stay as they were",
+                       {{"reason", tokens.error().where + ": " + tokens.error().message}});
+    log.info("tokens read anew", {{"tokens", std::to_string(tokens->size())}});
+    server.set_tokens(std::move(*tokens));
   }
 
   void drain() {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "config/config.hpp"
+#include "config/tokens.hpp"
 #include "daemon.hpp"
 #include "keys/keystore.hpp"
 #include "keys/master_key.hpp"
@@ -36,7 +37,6 @@ int complain(int code, const std::string& message) {
 // What this version does not do yet must not look as if it did.
 std::string not_built(const Config& config) {
   if (config.listen.tls) return "listen.tls: TLS is not in this version; put a TLS proxy in front, and leave this out";
-  if (config.tokens) return "auth.tokens: tokens are not in this version; listen on loopback only, and leave this out";
   if (!config.listen.trusted_proxies.empty()) return "listen.trusted_proxies: not in this version; leave it out";
   return {};
 }
@@ -125,6 +125,9 @@ int main(int argc, char** argv) {
   if (!config) return complain(exit_config, config.error().where + ": " + config.error().message);
   if (const std::string missing = not_built(*config); !missing.empty())
     return complain(exit_config, file + ": " + missing);
+  if (config->tokens)
+    if (const auto tokens = load_tokens(*config->tokens); !tokens)
+      return complain(exit_config, tokens.error().where + ": " + tokens.error().message);
   if (check) {
     std::printf("%s: fine\n", file.c_str());
     return exit_fine;

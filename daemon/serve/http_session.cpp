@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "serve/routes.hpp"
+#include "serve/sse_session.hpp"
+#include "serve/stream_request.hpp"
 #include "serve/ws_session.hpp"
 
 namespace restream {
@@ -121,21 +123,49 @@ void HttpSession::handle(Request request) {
     answer.headers.emplace_back("Retry-After", "5");
     return send(answer);
   }
-  if (request.upgrade()) return upgrade(request);
-  route(loop, request, connection_->address(), [weak = weak_from_this()](const Answer& answer) {
-    if (const auto self = weak.lock()) self->send(answer);
-  });
+  // A browser asks this without a token, so it is answered without one.
+  if (request.method == "OPTIONS" && request.has("access-control-request-method"))
+    return send(preflight_answer(!origin_.empty()));
+  std::expected<Admission, Answer> admission;
+  if (!health) admission = admit(loop, request);
+  if (!admission) {
+    if (request.upgrade()) keep_alive_ = false;
+    return send(admission.error());
+  }
+  if (request.upgrade()) return upgrade(request, std::move(*admission));
+  if (asks_for_stream(request)) return stream(request, std::move(*admission));
+  if (request.path == "/tickets") return send(ticket_answer(loop, request, *admission));
+  route(loop, request, {.address = connection_->address(), .access = admission->access()},
+        [weak = weak_from_this()](const Answer& answer) {
+          if (const auto self = weak.lock()) self->send(answer);
+        });
 }
 
-void HttpSession::upgrade(const Request& request) {
+void HttpSession::upgrade(const Request& request, Admission admission) {
   Loop& loop = connection_->loop();
   if (const auto refusal = upgrade_refusal(loop, request)) {
     keep_alive_ = false;
     return send(*refusal);
   }
   // What the client sent right behind its request are frames already.
-  WsSession::start(connection_, request, std::move(input_));
+  WsSession::start(connection_, std::move(admission), request, std::move(input_));
   loop.remove(this);
+}
+
+void HttpSession::stream(const Request& request, Admission admission) {
+  Loop& loop = connection_->loop();
+  if (const auto refusal = stream_refusal(loop, request)) return send(*refusal);
+  auto wanted = parse_stream_request(request, loop.options().subscriptions_per_connection);
+  if (!wanted) return send(refusal_answer(wanted.error().code, wanted.error().message));
+  const std::string server = "restream/" + loop.options().version;
+  SseSession::start(connection_, std::move(admission), std::move(*wanted),
+                    stream_head({.server = server, .time = loop.clock().wall(), .origin = origin_}),
+                    [weak = weak_from_this()](const std::optional<FeedError>& refused) {
+                      const auto self = weak.lock();
+                      if (!self) return;
+                      if (refused) return self->send(refusal_answer(refused->code, refused->message));
+                      self->connection_->loop().remove(self.get());
+                    });
 }
 
 void HttpSession::send(const Answer& answer) {

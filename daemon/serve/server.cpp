@@ -56,6 +56,16 @@ std::expected<void, std::string> Server::start(Feed feed) {
   return {};
 }
 
+void Server::set_tokens(std::vector<TokenEntry> entries) {
+  const auto tokens = std::make_shared<const Tokens>(std::move(entries));
+  for (const auto& loop : impl_->loops) {
+    if (impl_->threads.empty())
+      loop->set_tokens(tokens);
+    else
+      loop->post([&one = *loop, tokens] { one.set_tokens(tokens); });
+  }
+}
+
 std::uint16_t Server::port() const { return impl_->listener->port(); }
 
 void Server::drain(Millis over, std::function<void()> done) {

@@ -12,6 +12,7 @@
 
 #include "channel/feed.hpp"
 #include "model/clock.hpp"
+#include "model/token.hpp"
 #include "ops/log.hpp"
 
 namespace restream {
@@ -38,6 +39,10 @@ class Server {
 
   // What core must know to reach the threads; the place in the vector is the ServeNumber. Before start().
   [[nodiscard]] std::vector<ServeThread> threads();
+
+  // From now on everything but health needs one of these tokens; connections whose token is gone or changed are closed.
+  // Before start() or after it, from any thread.
+  void set_tokens(std::vector<TokenEntry> tokens);
 
   // Binds, listens, starts the threads. `feed` must outlive the server. The error is a sentence.
   std::expected<void, std::string> start(Feed feed);

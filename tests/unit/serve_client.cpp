@@ -151,6 +151,42 @@ Frame Client::read_frame() {
   return frame;
 }
 
+Block Client::read_block() {
+  std::size_t end = 0;
+  while ((end = input_.find("\n\n")) == std::string::npos)
+    if (!fill()) return {.ended = true};
+  const std::string text = input_.substr(0, end + 1);
+  input_.erase(0, end + 2);
+  Block block;
+  bool data = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t line_end = text.find('\n', at);
+    const std::string line = text.substr(at, line_end - at);
+    at = line_end + 1;
+    if (line.find('\r') != std::string::npos) throw std::runtime_error("a CR in an event stream");
+    const std::size_t colon = line.find(':');
+    const std::string name = line.substr(0, colon);
+    std::string value = colon == std::string::npos ? "" : line.substr(colon + 1);
+    if (value.starts_with(' ')) value.erase(0, 1);
+    if (name.empty()) block.comment = ':' + value;
+    if (name == "retry") block.retry = value;
+    if (name == "event") block.event = value;
+    if (name == "data") block.data += (std::exchange(data, true) ? "\n" : "") + value;
+    if (name == "id") {
+      block.id = value;
+      block.has_id = true;
+    }
+  }
+  return block;
+}
+
+Block Client::read_event() {
+  while (true) {
+    Block block = read_block();
+    if (block.ended || !block.data.empty()) return block;
+  }
+}
+
 void Client::open() {
   if (upgrade() != 101) throw std::runtime_error("no upgrade");
   if (read_json()["type"] != "ready") throw std::runtime_error("not ready");

@@ -110,6 +110,14 @@ struct HttpAnswer {
   [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(body); }
 };
 
+// A block of an event stream.
+struct Block {
+  std::string event, data, id, comment, retry;
+  bool has_id = false;
+  bool ended = false;
+  [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(data); }
+};
+
 // A blocking socket; every wait ends after 10 s.
 class Client {
  public:
@@ -137,6 +145,15 @@ class Client {
   void open();
   // Subscribes and reads `subscribed`.
   nlohmann::json subscribe(const std::string& channel, const std::string& more = "");
+
+  // Asks for an event stream; the answer's head, and its body if it is an error.
+  HttpAnswer stream(const std::string& path, const std::string& headers = "") {
+    return get(path, "Accept: text/event-stream\r\n" + headers);
+  }
+  // The next block; without one, `ended`.
+  Block read_block();
+  // The next that holds an event.
+  Block read_event();
 
  private:
   bool fill();

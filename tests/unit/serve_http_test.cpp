@@ -50,9 +50,6 @@ TEST_CASE("a channel is got by its id, with an ETag") {
   CHECK(client.get("/channels/a?x=%zz").json()["code"] == "invalid_params");
   CHECK(client.get("/channels/a?_x=1").status == 400);
   CHECK(client.get("/channels/%zz").status == 400);
-  const HttpAnswer stream = client.get("/channels/a", "Accept: text/event-stream\r\n");
-  CHECK(stream.status == 406);
-  CHECK(stream.json()["type"] == "error");
 }
 
 TEST_CASE("a browser gets the page, under a strict policy") {
