@@ -152,20 +152,20 @@ Answer ticket_answer(Loop& loop, const Request& request, const Admission& admiss
   return answer;
 }
 
-std::optional<Answer> stream_refusal(const Loop& loop, const Request& request) {
+std::optional<Answer> stream_refusal(const Loop& loop, const Request& request, bool allowed) {
   if (loop.draining()) return draining_answer();
   const std::string_view origin = request.header("origin");
-  if (request.has("origin") && !loop.origins().allows(origin, request.header("host")))
+  if (request.has("origin") && !allowed)
     return error_answer(403, "unauthorized",
                         "the origin " + std::string(origin.substr(0, 200)) +
                             " may not subscribe here; the operator can allow it in listen.origins");
   return std::nullopt;
 }
 
-std::optional<Answer> upgrade_refusal(const Loop& loop, const Request& request) {
+std::optional<Answer> upgrade_refusal(const Loop& loop, const Request& request, bool allowed) {
   if (request.path != "/channels")
     return error_answer(404, "bad_request", "WebSockets are at /channels, and nowhere else");
-  return stream_refusal(loop, request);
+  return stream_refusal(loop, request, allowed);
 }
 
 }  // namespace restream

@@ -21,7 +21,8 @@ Answer preflight_answer(bool allowed);
 Answer ticket_answer(Loop& loop, const Request& request, const Admission& admission);
 
 // Null when the request may become a WebSocket or an event stream; else what to answer instead.
-std::optional<Answer> upgrade_refusal(const Loop& loop, const Request& request);
-std::optional<Answer> stream_refusal(const Loop& loop, const Request& request);
+// `allowed`: it has an Origin, and that one may.
+std::optional<Answer> upgrade_refusal(const Loop& loop, const Request& request, bool allowed);
+std::optional<Answer> stream_refusal(const Loop& loop, const Request& request, bool allowed);
 
 }  // namespace restream

@@ -15,8 +15,10 @@ struct Server::Impl {
                 .clock = std::move(clock),
                 .log = std::move(log),
                 .origins = OriginRule({}),
+                .proxies = Proxies({}),
                 .feed = {}} {
     context.origins = OriginRule(context.options.origins);
+    context.proxies = Proxies(context.options.trusted_proxies);
     const unsigned count = context.options.threads == 0 ? 1 : context.options.threads;
     std::vector<Loop*> list;
     for (ServeNumber number = 0; number < count; ++number)
@@ -56,14 +58,22 @@ std::expected<void, std::string> Server::start(Feed feed) {
   return {};
 }
 
-void Server::set_tokens(std::vector<TokenEntry> entries) {
-  const auto tokens = std::make_shared<const Tokens>(std::move(entries));
+template <typename Job>
+void Server::on_each(const Job& job) {
   for (const auto& loop : impl_->loops) {
     if (impl_->threads.empty())
-      loop->set_tokens(tokens);
+      job(*loop);
     else
-      loop->post([&one = *loop, tokens] { one.set_tokens(tokens); });
+      loop->post([&one = *loop, job] { job(one); });
   }
+}
+
+void Server::set_tokens(std::vector<TokenEntry> entries) {
+  on_each([tokens = std::make_shared<const Tokens>(std::move(entries))](Loop& loop) { loop.set_tokens(tokens); });
+}
+
+void Server::set_tls(std::shared_ptr<const TlsContext> tls) {
+  on_each([tls = std::move(tls)](Loop& loop) { loop.set_tls(tls); });
 }
 
 std::uint16_t Server::port() const { return impl_->listener->port(); }

@@ -113,14 +113,12 @@ void SseSession::tell(std::size_t place, const FeedError& error) {
 void SseSession::read() {
   // One buffer for all: nobody looks at what it holds.
   static thread_local std::array<char, 4096> waste;
-  connection_->socket().async_read_some(asio::buffer(waste),
-                                        [self = shared_from_this()](const ErrorCode& error, std::size_t) {
-                                          if (self->connection_->closed()) return;
-                                          if (self->connection_->ending())
-                                            return self->connection_->drain_and_close(true);
-                                          if (error) return self->connection_->abort();
-                                          self->read();
-                                        });
+  connection_->async_read_some(asio::buffer(waste), [self = shared_from_this()](const ErrorCode& error, std::size_t) {
+    if (self->connection_->closed()) return;
+    if (self->connection_->ending()) return self->connection_->drain_and_close(true);
+    if (error) return self->connection_->abort();
+    self->read();
+  });
 }
 
 void SseSession::end(std::string_view why) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -25,8 +26,8 @@ struct FreeStream {
 };
 
 std::string reason() {
-  const unsigned long code = ERR_peek_last_error();
-  const char* text = code == 0 ? nullptr : ERR_reason_error_string(code);
+  const unsigned long code = ERR_peek_error();
+  const char* text = ERR_SYSTEM_ERROR(code) ? std::strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
   std::string out = text == nullptr ? "unknown reason" : text;
   ERR_clear_error();
   return out;

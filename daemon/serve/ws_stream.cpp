@@ -31,7 +31,7 @@ class Layer {
 
   template <typename Buffers, typename Handler>
   void async_read_some(const Buffers& buffers, Handler&& handler) {
-    if (early_.empty()) return connection_->socket().async_read_some(buffers, std::forward<Handler>(handler));
+    if (early_.empty()) return connection_->async_read_some(buffers, std::forward<Handler>(handler));
     const std::size_t size = asio::buffer_copy(buffers, asio::buffer(early_));
     early_.erase(0, size);
     asio::post(get_executor(), beast::bind_front_handler(std::forward<Handler>(handler), ErrorCode(), size));
