@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
   keys::init_secure_memory();
   CLI::App app{
       "restreamd turns REST APIs into streams: fetcher plugins ask an API, restreamd polls it once however many\n"
-      "people listen, and pushes what is new, updated or gone to WebSocket subscribers.",
+      "people listen, and pushes what is new, updated or gone to its subscribers.",
       "restreamd"};
   app.footer(
       "Examples:\n"
