@@ -13,8 +13,11 @@
 
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
+#include "config/tokens.hpp"
+#include "descriptors.hpp"
 #include "http/http_client.hpp"
 #include "serve/server.hpp"
+#include "serve/tls.hpp"
 
 namespace restream {
 
@@ -191,7 +194,8 @@ struct Daemon::Impl {
     options.port = config.listen.port;
     options.threads = config.listen.threads == 0 ? cores : config.listen.threads;
     options.origins = config.listen.origins;
-    options.connections = config.limits.connections;
+    options.trusted_proxies = config.listen.trusted_proxies;
+    options.connections = std::min(config.limits.connections, descriptors_for_clients());
     options.connections_per_address = config.limits.connections_per_address;
     options.subscriptions_per_connection = config.limits.subscriptions_per_connection;
     options.message_size = config.limits.message_size;
@@ -208,6 +212,16 @@ struct Daemon::Impl {
     wait_for_signal();
     if (auto started = fetchers.start(); !started) return started;
     fetchers.set_keys(std::exchange(first_keys, {}));
+    if (config.listen.tls) {
+      auto tls = TlsContext::load(config.listen.tls->certificate, config.listen.tls->key);
+      if (!tls) return std::unexpected(tls.error());
+      server.set_tls(std::move(*tls));
+    }
+    if (config.tokens) {
+      auto tokens = load_tokens(*config.tokens);
+      if (!tokens) return std::unexpected(tokens.error().where + ": " + tokens.error().message);
+      server.set_tokens(std::move(*tokens));
+    }
     hub.serve_on(server.threads());
     if (auto started = server.start(hub.feed()); !started) return started;
     log.info("listening", {{"address", address_text()}});
@@ -225,6 +239,8 @@ struct Daemon::Impl {
       if (failed) return;
       if (signal == SIGHUP) {
         reload_keys();
+        reload_tokens();
+        reload_certificate();
       } else if (std::exchange(draining, true)) {
         log.warning("second signal: stopping at once");
         io.stop();
@@ -242,6 +258,24 @@ struct Daemon::Impl {
     log.set_secrets(secrets_in(*keys));
     fetchers.set_keys(*keys);
     log.info("keys read anew; the configuration is read at the start only");
+  }
+
+  void reload_tokens() {
+    if (!config.tokens) return;
+    auto tokens = load_tokens(*config.tokens);
+    if (!tokens)
+      return log.error("the tokens cannot be read; they stay as they were",
+                       {{"reason", tokens.error().where + ": " + tokens.error().message}});
+    log.info("tokens read anew", {{"tokens", std::to_string(tokens->size())}});
+    server.set_tokens(std::move(*tokens));
+  }
+
+  void reload_certificate() {
+    if (!config.listen.tls) return;
+    auto tls = TlsContext::load(config.listen.tls->certificate, config.listen.tls->key);
+    if (!tls) return log.error("the certificate cannot be read; it stays as it was", {{"reason", tls.error()}});
+    log.info("certificate read anew");
+    server.set_tls(std::move(*tls));
   }
 
   void drain() {

@@ -10,11 +10,14 @@
 #include <string>
 
 #include "config/config.hpp"
+#include "config/tokens.hpp"
 #include "daemon.hpp"
+#include "descriptors.hpp"
 #include "keys/keystore.hpp"
 #include "keys/master_key.hpp"
 #include "keys/secret.hpp"
 #include "ops/log.hpp"
+#include "serve/tls.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace {
@@ -26,19 +29,9 @@ constexpr int exit_runtime = 1;
 constexpr int exit_config = 2;
 constexpr int exit_state = 3;
 
-constexpr rlim_t descriptors_besides = 256;  // database, plugins, upstreams, listeners
-
 int complain(int code, const std::string& message) {
   std::fprintf(stderr, "restreamd: %s\n", message.c_str());
   return code;
-}
-
-// What this version does not do yet must not look as if it did.
-std::string not_built(const Config& config) {
-  if (config.listen.tls) return "listen.tls: TLS is not in this version; put a TLS proxy in front, and leave this out";
-  if (config.tokens) return "auth.tokens: tokens are not in this version; listen on loopback only, and leave this out";
-  if (!config.listen.trusted_proxies.empty()) return "listen.trusted_proxies: not in this version; leave it out";
-  return {};
 }
 
 std::filesystem::path find_host(const Config& config) {
@@ -67,10 +60,11 @@ void raise_descriptor_limit(const Config& config, const Log& log) {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t needed = config.limits.connections + descriptors_besides;
-  if (limit.rlim_max < needed)
+  if (const std::size_t possible = descriptors_for_clients(); possible < config.limits.connections)
     log.warning("the hard limit of open files is lower than limits.connections needs; fewer will be served",
-                {{"limit", std::to_string(limit.rlim_max)}, {"needed", std::to_string(needed)}});
+                {{"limit", std::to_string(limit.rlim_max)},
+                 {"wanted", std::to_string(config.limits.connections)},
+                 {"served", std::to_string(possible)}});
 }
 
 int run(const Config& config) {
@@ -102,13 +96,13 @@ int main(int argc, char** argv) {
   keys::init_secure_memory();
   CLI::App app{
       "restreamd turns REST APIs into streams: fetcher plugins ask an API, restreamd polls it once however many\n"
-      "people listen, and pushes what is new, updated or gone to WebSocket subscribers.",
+      "people listen, and pushes what is new, updated or gone to its subscribers.",
       "restreamd"};
   app.footer(
       "Examples:\n"
       "  restreamd --check                        is the configuration fine?\n"
       "  restreamd --config ./restream.yaml       run with a configuration of your own\n"
-      "  kill -HUP PID                            read the keystore anew\n\n"
+      "  kill -HUP PID                            read keystore, tokens and certificate anew\n\n"
       "Exit codes: 0 fine, 1 runtime fault, 2 usage or configuration, 3 state in use or damaged.\n"
       "Keys are set with restream-keys(1).");
   std::string file = "/etc/restream/restream.yaml";
@@ -123,8 +117,12 @@ int main(int argc, char** argv) {
   }
   const auto config = load_config(file, RESTREAM_VERSION);
   if (!config) return complain(exit_config, config.error().where + ": " + config.error().message);
-  if (const std::string missing = not_built(*config); !missing.empty())
-    return complain(exit_config, file + ": " + missing);
+  if (config->listen.tls)
+    if (const auto tls = TlsContext::load(config->listen.tls->certificate, config->listen.tls->key); !tls)
+      return complain(exit_config, file + ": " + tls.error());
+  if (config->tokens)
+    if (const auto tokens = load_tokens(*config->tokens); !tokens)
+      return complain(exit_config, tokens.error().where + ": " + tokens.error().message);
   if (check) {
     std::printf("%s: fine\n", file.c_str());
     return exit_fine;

@@ -18,12 +18,48 @@ constexpr Seconds linger{3};
 
 }  // namespace
 
-Connection::Connection(Loop& loop, Socket socket, std::string address, ConnectionSlot slot)
+Connection::Connection(Loop& loop, Socket socket, std::unique_ptr<TlsStream> tls, std::string peer, ConnectionSlot slot)
     : loop_(loop),
       socket_(std::move(socket)),
-      address_(std::move(address)),
+      tls_(std::move(tls)),
+      peer_(std::move(peer)),
+      address_(peer_),
       slot_(std::move(slot)),
-      outbox_(socket_.native_handle()) {}
+      outbox_(socket_.native_handle()) {
+  outbox_.use(tls_.get());
+}
+
+void Connection::set_address(const std::string& address) {
+  address_ = address;
+  slot_.move_to(address);
+}
+
+void Connection::read_tls(asio::mutable_buffer buffer, ReadHandler handler, bool woken) {
+  using How = TlsStream::State;
+  // A closed socket's number may be another connection's by now.
+  TlsStream::Read got{.state = How::failed};
+  if (!closed_ && tls_) got = tls_->read(buffer.data(), buffer.size());
+  if (got.state == How::wants_read || got.state == How::wants_write) {
+    const auto what = got.state == How::wants_read ? Socket::wait_read : Socket::wait_write;
+    socket_.async_wait(
+        what, [self = shared_from_this(), buffer, handler = std::move(handler)](const ErrorCode& error) mutable {
+          if (error) return handler(error, 0);
+          self->read_tls(buffer, std::move(handler), true);
+        });
+    return;
+  }
+  if (got.state == How::plain) {
+    plain_on_tls_ = true;
+    outbox_.use(nullptr);
+    tls_.reset();
+  }
+  ErrorCode error;
+  if (got.state == How::ended) error = asio::error::eof;
+  if (got.state == How::plain || got.state == How::failed) error = asio::error::connection_aborted;
+  if (woken) return handler(error, got.size);
+  asio::post(socket_.get_executor(),
+             [handler = std::move(handler), error, size = got.size]() mutable { handler(error, size); });
+}
 
 void Connection::send(Frames bytes, Outbox::Kind kind) {
   if (ending_ || closed_) return;
@@ -88,6 +124,7 @@ void Connection::shut_down_if_flushed() {
   if (peer_done_) return abort();
   shut_down_ = true;
   deadline_ = std::min(deadline_, loop_.now() + linger);
+  if (tls_) tls_->close_notify();
   ErrorCode ignored;  // the peer may be gone already
   socket_.shutdown(Socket::shutdown_send, ignored);
 }

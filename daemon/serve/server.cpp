@@ -15,8 +15,10 @@ struct Server::Impl {
                 .clock = std::move(clock),
                 .log = std::move(log),
                 .origins = OriginRule({}),
+                .proxies = Proxies({}),
                 .feed = {}} {
     context.origins = OriginRule(context.options.origins);
+    context.proxies = Proxies(context.options.trusted_proxies);
     const unsigned count = context.options.threads == 0 ? 1 : context.options.threads;
     std::vector<Loop*> list;
     for (ServeNumber number = 0; number < count; ++number)
@@ -54,6 +56,24 @@ std::expected<void, std::string> Server::start(Feed feed) {
   impl_->listener->start();
   for (const auto& loop : impl_->loops) impl_->threads.emplace_back([&one = *loop] { one.run(); });
   return {};
+}
+
+template <typename Job>
+void Server::on_each(const Job& job) {
+  for (const auto& loop : impl_->loops) {
+    if (impl_->threads.empty())
+      job(*loop);
+    else
+      loop->post([&one = *loop, job] { job(one); });
+  }
+}
+
+void Server::set_tokens(std::vector<TokenEntry> entries) {
+  on_each([tokens = std::make_shared<const Tokens>(std::move(entries))](Loop& loop) { loop.set_tokens(tokens); });
+}
+
+void Server::set_tls(std::shared_ptr<const TlsContext> tls) {
+  on_each([tls = std::move(tls)](Loop& loop) { loop.set_tls(tls); });
 }
 
 std::uint16_t Server::port() const { return impl_->listener->port(); }

@@ -12,15 +12,19 @@
 
 #include "channel/feed.hpp"
 #include "model/clock.hpp"
+#include "model/token.hpp"
 #include "ops/log.hpp"
 
 namespace restream {
+
+class TlsContext;
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;  // 0 picks a free one
   unsigned threads = 1;
-  std::vector<std::string> origins;  // browser origins besides our own; "*" for any
+  std::vector<std::string> trusted_proxies;  // addresses and networks
+  std::vector<std::string> origins;          // browser origins besides our own; "*" for any
   std::size_t connections = 20000;
   std::size_t connections_per_address = 1000;
   std::size_t subscriptions_per_connection = 100;
@@ -39,6 +43,13 @@ class Server {
   // What core must know to reach the threads; the place in the vector is the ServeNumber. Before start().
   [[nodiscard]] std::vector<ServeThread> threads();
 
+  // From now on everything but health needs one of these tokens; connections whose token is gone or changed are closed.
+  // Before start() or after it, from any thread.
+  void set_tokens(std::vector<TokenEntry> tokens);
+
+  // Connections that come from now on speak TLS with this certificate. Before start() or after it, from any thread.
+  void set_tls(std::shared_ptr<const TlsContext> tls);
+
   // Binds, listens, starts the threads. `feed` must outlive the server. The error is a sentence.
   std::expected<void, std::string> start(Feed feed);
 
@@ -49,6 +60,9 @@ class Server {
   void drain(Millis over, std::function<void()> done);
 
  private:
+  // Does it on each thread, or at once when they do not run yet.
+  template <typename Job>
+  void on_each(const Job& job);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
