@@ -9,6 +9,7 @@ build_packages=(
 )
 # What the tests need besides. nats-server and nginx are real programs that the tests run; rustc builds a fetcher in Rust.
 test_packages=(catch2 curl openssl zlib1g-dev nats-server nginx-light clang-format-19 rustc)
+fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 
