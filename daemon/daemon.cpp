@@ -13,6 +13,7 @@
 
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
+#include "fetch/fetchers.hpp"
 #include "http/http_client.hpp"
 #include "serve/server.hpp"
 
@@ -21,6 +22,7 @@ namespace restream {
 namespace {
 
 constexpr Millis drain_time{3000};   // over which subscribers are sent away
+constexpr Millis keys_look{2000};    // how often the keystore is looked at for changes
 constexpr Millis drain_limit{8000};  // after which those who are left are cut off
 
 CoreLoop loop_of(boost::asio::io_context& io) {
@@ -68,10 +70,10 @@ std::vector<std::string> secrets_in(const KeyValues& keys) {
 
 struct Daemon::Impl {
   Impl(Config given, const std::filesystem::path& host, const std::string& version, std::unique_ptr<Store> store,
-       KeyValues key_values, ReadKeys reader, Log given_log)
+       Keyring given_keyring, KeyValues key_values, Log given_log)
       : config(std::move(given)),
         log(std::move(given_log)),
-        read_keys(std::move(reader)),
+        keyring(std::move(given_keyring)),
         records(store->channels()),
         http(http_options(), clock),
         store_thread(std::move(store)),
@@ -208,6 +210,7 @@ struct Daemon::Impl {
     wait_for_signal();
     if (auto started = fetchers.start(); !started) return started;
     fetchers.set_keys(std::exchange(first_keys, {}));
+    watch_keys();
     hub.serve_on(server.threads());
     if (auto started = server.start(hub.feed()); !started) return started;
     log.info("listening", {{"address", address_text()}});
@@ -225,6 +228,7 @@ struct Daemon::Impl {
       if (failed) return;
       if (signal == SIGHUP) {
         reload_keys();
+        log.info("the configuration is read at the start only");
       } else if (std::exchange(draining, true)) {
         log.warning("second signal: stopping at once");
         io.stop();
@@ -236,12 +240,19 @@ struct Daemon::Impl {
     });
   }
 
+  void watch_keys() {
+    loop.at(clock.steady() + keys_look, [this] {
+      if (keyring.changed()) reload_keys();
+      watch_keys();
+    });
+  }
+
   void reload_keys() {
-    auto keys = read_keys();
+    auto keys = keyring.read();
     if (!keys) return log.error("the keystore cannot be read; the keys stay as they were", {{"reason", keys.error()}});
     log.set_secrets(secrets_in(*keys));
     fetchers.set_keys(*keys);
-    log.info("keys read anew; the configuration is read at the start only");
+    log.info("keys read anew");
   }
 
   void drain() {
@@ -261,7 +272,7 @@ struct Daemon::Impl {
   std::mt19937_64 engine{random_number()};
   Config config;
   Log log;
-  ReadKeys read_keys;
+  Keyring keyring;
   KeyValues first_keys;  // until the fetchers have them
   std::vector<ChannelRecord> records;
   bool draining = false;
@@ -274,9 +285,9 @@ struct Daemon::Impl {
 };
 
 Daemon::Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store,
-               KeyValues keys, ReadKeys read_keys, Log log)
-    : impl_(std::make_unique<Impl>(std::move(config), host, version, std::move(store), std::move(keys),
-                                   std::move(read_keys), std::move(log))) {}
+               Keyring keyring, KeyValues keys, Log log)
+    : impl_(std::make_unique<Impl>(std::move(config), host, version, std::move(store), std::move(keyring),
+                                   std::move(keys), std::move(log))) {}
 Daemon::~Daemon() = default;
 std::expected<void, std::string> Daemon::run() { return impl_->run(); }
 

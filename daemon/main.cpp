@@ -11,8 +11,7 @@
 
 #include "config/config.hpp"
 #include "daemon.hpp"
-#include "keys/keystore.hpp"
-#include "keys/master_key.hpp"
+#include "keyring/keyring.hpp"
 #include "keys/secret.hpp"
 #include "ops/log.hpp"
 #include "store/sqlite_store.hpp"
@@ -47,21 +46,6 @@ std::filesystem::path find_host(const Config& config) {
   return self.parent_path().parent_path() / "libexec" / "restream" / "restream-fetcher-host";
 }
 
-// No file means no keys; every other failure is one.
-std::expected<KeyValues, std::string> read_keys(const KeysConfig& config) {
-  if (!std::filesystem::exists(std::filesystem::symlink_status(config.file))) return KeyValues{};
-  const auto source = keys::parse_master_key_source(config.master_key);
-  if (!source) return std::unexpected("keys.master_key: " + source.error().message);
-  const auto master = keys::load_master_key(*source, keys::default_owners());
-  if (!master) return std::unexpected("keys.master_key: " + master.error().message);
-  const auto opened = keys::open_keystore(config.file.string(), *master, keys::default_owners());
-  if (!opened) return std::unexpected("keys.file: " + opened.error().message);
-  KeyValues values;
-  for (const auto& [fetcher, entry] : opened->entries)
-    for (const auto& [name, value] : entry) values[fetcher][name] = std::string(value.view());
-  return values;
-}
-
 void raise_descriptor_limit(const Config& config, const Log& log) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -83,16 +67,23 @@ int run(const Config& config) {
       "version");
   for (const auto& [name, fetcher] : config.fetchers)
     if (fetcher.quota) log.warning("quota is set, but calls are not counted in this version", {{"fetcher", name}});
-  auto keys = read_keys(config.keys);
-  if (!keys) return complain(exit_state, keys.error());
   auto store = open_sqlite_store(config.state.directory);
   if (!store)
     return complain(store.error().kind == StoreOpenError::Kind::io ? exit_runtime : exit_state, store.error().message);
-  Daemon daemon(
-      config, find_host(config), RESTREAM_VERSION, std::move(*store), std::move(*keys),
-      [paths = config.keys] { return read_keys(paths); }, log);
+  Keyring keyring(config.keys, config.state.directory);
+  auto keys = keyring.read();
+  if (!keys) return complain(exit_state, keys.error());
+  Daemon daemon(config, find_host(config), RESTREAM_VERSION, std::move(*store), std::move(keyring), std::move(*keys),
+                log);
   if (const auto done = daemon.run(); !done) return complain(exit_runtime, done.error());
   log.info("restreamd ends");
+  return exit_fine;
+}
+
+int accept_rollback(const Config& config) {
+  const auto accepted = Keyring(config.keys, config.state.directory).accept();
+  if (!accepted) return complain(exit_state, accepted.error());
+  std::printf("%s. A running restreamd takes it at its next reload\n", accepted->c_str());
   return exit_fine;
 }
 
@@ -108,13 +99,18 @@ int main(int argc, char** argv) {
       "Examples:\n"
       "  restreamd --check                        is the configuration fine?\n"
       "  restreamd --config ./restream.yaml       run with a configuration of your own\n"
-      "  kill -HUP PID                            read the keystore anew\n\n"
+      "  kill -HUP PID                            read the keystore anew\n"
+      "  restreamd --accept-rollback              the older keystore was put there on purpose: take it\n\n"
       "Exit codes: 0 fine, 1 runtime fault, 2 usage or configuration, 3 state in use or damaged.\n"
       "Keys are set with restream-keys(1).");
   std::string file = "/etc/restream/restream.yaml";
   bool check = false;
   app.add_option("--config", file, "The configuration file")->capture_default_str()->type_name("FILE");
+  bool accept = false;
   app.add_flag("--check", check, "Validate the configuration and exit");
+  app.add_flag("--accept-rollback", accept,
+               "Take the keystore as it is for the newest, though an older or another one was read before, and exit. "
+               "Run it as the user that restreamd runs as");
   app.set_version_flag("--version", std::string("restream ") + RESTREAM_VERSION);
   try {
     app.parse(argc, argv);
@@ -130,6 +126,7 @@ int main(int argc, char** argv) {
     return exit_fine;
   }
   try {
+    if (accept) return accept_rollback(*config);
     return run(*config);
   } catch (const std::exception& fault) {
     return complain(exit_runtime, fault.what());

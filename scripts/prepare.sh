@@ -9,6 +9,7 @@ build_packages=(
 )
 # What the tests need besides. nats-server is a real program that the tests run.
 test_packages=(catch2 curl openssl zlib1g-dev nats-server clang-format-19)
+fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 

@@ -363,8 +363,10 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
         {"last_error",
          last_error.empty() && end_problem.empty() ? json() : json(last_error.empty() ? end_problem : last_error)}};
     json presence = json::object();
-    if (metadata)
+    if (metadata) {
+      for (const auto& [key, value] : keys) presence[key] = "unused";
       for (const std::string& key : metadata->keys) presence[key] = keys.contains(key) ? "present" : "missing";
+    }
     entry["keys"] = std::move(presence);
     // What is left of a quota is not counted yet: null says so.
     const bool has_quota = metadata && metadata->quota;

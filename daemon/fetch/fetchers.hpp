@@ -12,10 +12,9 @@
 #include "config/config.hpp"
 #include "fetch/fetcher.hpp"
 #include "fetch/plugin.hpp"
+#include "model/key_values.hpp"
 
 namespace restream {
-
-using KeyValues = std::map<std::string, std::map<std::string, std::string>>;  // fetcher -> key -> value
 
 class Fetchers {
  public:
