@@ -15,8 +15,11 @@
 #include "channel/store_thread.hpp"
 #include "config/tokens.hpp"
 #include "descriptors.hpp"
+#include "control/control_server.hpp"
 #include "fetch/fetchers.hpp"
 #include "http/http_client.hpp"
+#include "operator.hpp"
+#include "ops/service_manager.hpp"
 #include "serve/server.hpp"
 #include "serve/tls.hpp"
 
@@ -24,7 +27,9 @@ namespace restream {
 
 namespace {
 
-constexpr Millis drain_time{3000};   // over which subscribers are sent away
+constexpr Millis drain_time{3000};  // over which subscribers are sent away
+constexpr Millis settle_look{50};
+constexpr Millis status_every{10000};
 constexpr Millis keys_look{2000};    // how often the keystore is looked at for changes
 constexpr Millis drain_limit{8000};  // after which those who are left are cut off
 
@@ -88,7 +93,19 @@ struct Daemon::Impl {
         fetchers(
             {.io = io, .loop = loop, .clock = clock, .random = [this] { return draw(); }, .http = http, .log = log},
             config, host, fetcher_hooks()),
-        server(server_options(version), clock, log) {
+        server(server_options(version), clock, log),
+        operator_({.hub = hub,
+                   .fetchers = fetchers,
+                   .clock = clock,
+                   .version = version,
+                   .address = [this] { return (config.listen.tls ? "https://" : "http://") + address_text(); },
+                   .reload = [this] { return reload(); }}),
+        control(
+            io, config.state.directory / "control.sock",
+            [this](const ControlRequest& request, const std::shared_ptr<ControlReply>& reply) {
+              operator_.handle(request, reply);
+            },
+            log) {
     log.set_secrets(secrets_in(key_values));
     first_keys = std::move(key_values);
   }
@@ -225,9 +242,14 @@ struct Daemon::Impl {
       server.set_tokens(std::move(*tokens));
     }
     watch_keys();
-    hub.serve_on(server.threads());
+    std::vector<ServeThread> threads = server.threads();
+    threads.push_back(operator_.entrance(static_cast<ServeNumber>(threads.size())));
+    hub.serve_on(std::move(threads));
     if (auto started = server.start(hub.feed()); !started) return started;
+    if (auto started = control.start(); !started) return started;
     log.info("listening", {{"address", address_text()}});
+    tell_status();
+    if (const auto every = service.alive_every()) keep_alive(*every);
     io.run();
     return {};
   }
@@ -241,10 +263,9 @@ struct Daemon::Impl {
     signals.async_wait([this](const boost::system::error_code& failed, int signal) {
       if (failed) return;
       if (signal == SIGHUP) {
-        reload_keys();
-        reload_tokens();
-        reload_certificate();
-        log.info("the configuration is read at the start only");
+        service.reloading();
+        static_cast<void>(reload());
+        service.reloaded(status_text());
       } else if (std::exchange(draining, true)) {
         log.warning("second signal: stopping at once");
         io.stop();
@@ -258,38 +279,88 @@ struct Daemon::Impl {
 
   void watch_keys() {
     loop.at(clock.steady() + keys_look, [this] {
-      if (keyring.changed()) reload_keys();
+      if (keyring.changed()) static_cast<void>(reload_keys());
       watch_keys();
     });
   }
 
-  void reload_keys() {
+  // What SIGHUP and `restreamctl reload` do. Each part that cannot be read stays as it was; the log and the answer say
+  // why.
+  std::expected<std::string, std::string> reload() {
+    std::string problems;
+    for (const auto& done : {reload_keys(), reload_tokens(), reload_certificate()})
+      if (!done) problems += (problems.empty() ? "" : "; ") + done.error();
+    if (!problems.empty()) return std::unexpected(problems);
+    return "keys, tokens and certificate read anew; the configuration is read at the start only";
+  }
+
+  std::expected<void, std::string> reload_keys() {
     auto keys = keyring.read();
-    if (!keys) return log.error("the keystore cannot be read; the keys stay as they were", {{"reason", keys.error()}});
+    if (!keys) {
+      log.error("the keystore cannot be read; the keys stay as they were", {{"reason", keys.error()}});
+      return std::unexpected("the keys stay as they were: " + keys.error());
+    }
     log.set_secrets(secrets_in(*keys));
     fetchers.set_keys(*keys);
     log.info("keys read anew");
+    return {};
   }
 
-  void reload_tokens() {
-    if (!config.tokens) return;
+  // --- what systemd hears -----------------------------------------------------------------------------------------
+
+  // The line in `systemctl status`: where it listens, and what to do next.
+  [[nodiscard]] std::string status_text() {
+    const std::string where = "listening on " + address_text();
+    if (const std::string todo = fetchers.to_do(); !todo.empty()) return where + "; next: " + todo;
+    return where + "; " + fetchers.summary();
+  }
+
+  // Ready when every plugin is loaded or refused, and from then on every few seconds what has changed.
+  void tell_status() {
+    if (draining) return;
+    if (fetchers.settled()) {
+      if (std::exchange(said_ready, true)) {
+        service.status(status_text());
+      } else {
+        service.ready(status_text());
+      }
+    }
+    loop.at(clock.steady() + (said_ready ? status_every : settle_look), [this] { tell_status(); });
+  }
+
+  // Core is alive when it gets to do this.
+  void keep_alive(Millis every) {
+    service.alive();
+    loop.at(clock.steady() + every, [this, every] { keep_alive(every); });
+  }
+
+  std::expected<void, std::string> reload_tokens() {
+    if (!config.tokens) return {};
     auto tokens = load_tokens(*config.tokens);
-    if (!tokens)
-      return log.error("the tokens cannot be read; they stay as they were",
-                       {{"reason", tokens.error().where + ": " + tokens.error().message}});
+    if (!tokens) {
+      const std::string reason = tokens.error().where + ": " + tokens.error().message;
+      log.error("the tokens cannot be read; they stay as they were", {{"reason", reason}});
+      return std::unexpected("the tokens stay as they were: " + reason);
+    }
     log.info("tokens read anew", {{"tokens", std::to_string(tokens->size())}});
     server.set_tokens(std::move(*tokens));
+    return {};
   }
 
-  void reload_certificate() {
-    if (!config.listen.tls) return;
+  std::expected<void, std::string> reload_certificate() {
+    if (!config.listen.tls) return {};
     auto tls = TlsContext::load(config.listen.tls->certificate, config.listen.tls->key);
-    if (!tls) return log.error("the certificate cannot be read; it stays as it was", {{"reason", tls.error()}});
+    if (!tls) {
+      log.error("the certificate cannot be read; it stays as it was", {{"reason", tls.error()}});
+      return std::unexpected("the certificate stays as it was: " + tls.error());
+    }
     log.info("certificate read anew");
     server.set_tls(std::move(*tls));
+    return {};
   }
 
   void drain() {
+    service.stopping("sending subscribers away");
     log.info("shutting down: no new requests, subscribers are sent away");
     server.drain(drain_time, [this] { boost::asio::post(io, [this] { io.stop(); }); });
     loop.at(clock.steady() + drain_limit, [this] { io.stop(); });
@@ -316,6 +387,10 @@ struct Daemon::Impl {
   Hub hub;
   Fetchers fetchers;
   Server server;
+  Operator operator_;
+  ControlServer control;
+  ServiceManager service;
+  bool said_ready = false;
 };
 
 Daemon::Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store,

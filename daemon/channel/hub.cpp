@@ -266,6 +266,16 @@ void Hub::idle(const ChannelId& channel) {
 void Hub::fetcher_settled() {
   for (auto& work : std::exchange(impl_->waiting, {})) work();
 }
+std::expected<void, std::string> Hub::forget(const std::string& channel) {
+  if (const Channel* alive = impl_->find(channel))
+    return std::unexpected(channel + " has " + std::to_string(alive->subscribers) +
+                           " subscribers, is pinned, or had one within the last minute; try again later");
+  if (impl_->records.erase(channel) == 0)
+    return std::unexpected("nothing is kept of '" + channel + "'; name it with all its params, as its log does");
+  impl_->around.log.info("channel forgotten, as it was asked for", {{"channel", channel}});
+  impl_->around.store.write(ForgetWrite{channel});
+  return {};
+}
 void Hub::pin(const ChannelId& channel) {
   if (!impl_->pinned.insert(channel.text).second) return;
   auto made = impl_->find_or_make(channel);

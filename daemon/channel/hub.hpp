@@ -74,6 +74,9 @@ class Hub {
   // Demand that never ends.
   void pin(const ChannelId& channel);
 
+  // Drops a channel that nobody follows, with all it had. The error is a sentence.
+  std::expected<void, std::string> forget(const std::string& channel);
+
  private:
   struct Impl;
   std::shared_ptr<Impl> impl_;

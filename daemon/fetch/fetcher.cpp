@@ -416,12 +416,25 @@ bool Fetcher::settled() const { return impl_->is_settled; }
 std::expected<ChannelId, Refusal> Fetcher::resolve(Params given) const { return impl_->resolve(std::move(given)); }
 void Fetcher::want(const ChannelId& channel, const Schedule& known) { impl_->want(channel, known); }
 void Fetcher::unwant(const std::string& channel) { impl_->unwant(channel); }
+std::expected<void, std::string> Fetcher::poll_soon(const std::string& channel) {
+  const auto found = impl_->polls.find(channel);
+  if (found == impl_->polls.end()) return std::unexpected("nobody follows " + channel + ", so it is not polled");
+  if (found->second.in_flight) return {};
+  impl_->table.clear(channel);
+  impl_->poll_now(found->second);
+  return {};
+}
 void Fetcher::finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict) {
   impl_->finished(channel, schedule, verdict);
 }
 std::string Fetcher::describe(std::uint64_t restarts, const std::string& last_error) const {
   return impl_->describe(restarts, last_error);
 }
+std::string Fetcher::missing_key() const {
+  const std::string missing = impl_->metadata ? impl_->missing_keys() : "";
+  return missing.substr(0, missing.find(','));
+}
+std::size_t Fetcher::channels() const { return impl_->polls.size(); }
 std::shared_ptr<const Metadata> Fetcher::metadata() const { return impl_->metadata; }
 
 }  // namespace restream

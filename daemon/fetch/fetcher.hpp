@@ -92,12 +92,17 @@ class Fetcher {
   void want(const ChannelId& channel, const Schedule& known);
   void unwant(const std::string& channel);
 
+  // Polls a channel now that is polled anyway, whatever its next time is. The error is a sentence.
+  [[nodiscard]] std::expected<void, std::string> poll_soon(const std::string& channel);
+
   // `schedule` is that of the Polled it answers.
   void finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict);
 
   // One entry of GET /fetchers without the closing parts that others know: metadata, keys, quota, channels. JSON text.
   [[nodiscard]] std::string describe(std::uint64_t restarts, const std::string& last_error) const;
   [[nodiscard]] std::shared_ptr<const Metadata> metadata() const;  // null until known
+  [[nodiscard]] std::string missing_key() const;                   // the first declared key without a value; or empty
+  [[nodiscard]] std::size_t channels() const;                      // that are polled or lingering
 
  private:
   struct Impl;

@@ -112,6 +112,23 @@ bool Fetchers::settled() const {
   return std::ranges::all_of(impl_->fetchers, [](const auto& one) { return one.second.fetcher->settled(); });
 }
 
+std::string Fetchers::to_do() const {
+  if (impl_->fetchers.empty()) return "put a plugin into " + impl_->config.plugins.directory.string();
+  std::string first;
+  for (const auto& [name, entry] : impl_->fetchers) {
+    const std::string key = entry.fetcher->missing_key();
+    if (key.empty()) return {};  // one that works: the others may be there for nothing
+    if (first.empty()) first = "restream-keys set " + name + " " + key;
+  }
+  return first;
+}
+
+std::string Fetchers::summary() const {
+  std::size_t channels = 0;
+  for (const auto& [_, entry] : impl_->fetchers) channels += entry.fetcher->channels();
+  return std::to_string(impl_->fetchers.size()) + " fetchers, " + std::to_string(channels) + " channels polled";
+}
+
 std::optional<std::string> Fetchers::describe(const std::optional<std::string>& name) const {
   if (name) {
     const auto found = impl_->fetchers.find(*name);

@@ -35,6 +35,11 @@ class Fetchers {
   // {"fetchers": […]} or, with a name, that one alone (nothing when it does not exist). JSON text.
   [[nodiscard]] std::optional<std::string> describe(const std::optional<std::string>& name) const;
 
+  // What a person should do first to get something out of this, such as a key to set; empty when nothing.
+  [[nodiscard]] std::string to_do() const;
+  // "2 fetchers, 3 channels polled"
+  [[nodiscard]] std::string summary() const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
