@@ -18,6 +18,7 @@
 #include "control/control_server.hpp"
 #include "fetch/fetchers.hpp"
 #include "http/http_client.hpp"
+#include "metrics_page.hpp"
 #include "operator.hpp"
 #include "ops/service_manager.hpp"
 #include "serve/server.hpp"
@@ -138,6 +139,14 @@ struct Daemon::Impl {
           .json =
               R"({"type":"error","code":"unknown_channel","message":"there is no such fetcher; GET /fetchers lists those there are"})",
           .etag = {}};
+    };
+    hooks.metrics = [this] {
+      return metrics_page({.hub = hub,
+                           .store = store_thread,
+                           .fetchers = fetchers,
+                           .http = http,
+                           .server = server,
+                           .version = version});
     };
     hooks.readiness = [this]() -> Readiness {
       if (draining) return {false, "shutting down"};

@@ -129,6 +129,8 @@ struct Feed {
   std::function<void(Access, std::function<void(Document)>)> get_channels;
   std::function<void(std::optional<std::string> fetcher, Access, std::function<void(Document)>)> get_fetchers;
   std::function<void(std::function<void(Readiness)>)> get_readiness;
+  // Prometheus text.
+  std::function<void(std::function<void(std::string)>)> get_metrics;
 };
 
 }  // namespace restream

@@ -189,6 +189,8 @@ void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOu
   ++channel.commits;
   for (SnapshotRead& read : channel.snapshots) read.bytes.reset();
   if (!outcome.events || outcome.events->events.empty()) return;
+  std::array<std::uint64_t, 3>& told = events_told[channel.id.fetcher];
+  for (const Event& event : outcome.events->events) ++told.at(static_cast<std::size_t>(event.change.kind) - 1);
   const auto announcement = std::make_shared<Announcement>();
   announcement->channel = channel.number;
   announcement->after = outcome.events->after;
@@ -265,6 +267,11 @@ void Hub::idle(const ChannelId& channel) {
 }
 void Hub::fetcher_settled() {
   for (auto& work : std::exchange(impl_->waiting, {})) work();
+}
+Hub::Counts Hub::counts() const {
+  Counts counts{.channels = {}, .events = impl_->events_told, .store_works = impl_->store_works};
+  for (const auto& [_, channel] : impl_->channels) ++counts.channels[channel.status.state];
+  return counts;
 }
 std::expected<void, std::string> Hub::forget(const std::string& channel) {
   if (const Channel* alive = impl_->find(channel))

@@ -55,6 +55,9 @@ Feed Hub::feed() {
       reply(hub.describe_fetchers(fetcher, access));
     });
   };
+  feed.get_metrics = [on_core](auto reply) {
+    on_core([reply = std::move(reply)](Impl& hub) { reply(hub.hooks.metrics()); });
+  };
   feed.get_readiness = [on_core](auto reply) {
     on_core([reply = std::move(reply)](Impl& hub) {
       if (!hub.store_works) return reply(Readiness{false, "the store cannot be written: " + hub.store_problem});

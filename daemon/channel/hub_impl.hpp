@@ -108,6 +108,7 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   std::unordered_set<std::string> pinned;
   std::vector<std::function<void()>> waiting;  // for a fetcher to settle
   ChannelNumber next_number = 1;
+  std::map<std::string, std::array<std::uint64_t, 3>> events_told;  // by fetcher: new, updated, removed
   bool store_works = true;
   std::string store_problem;
 };

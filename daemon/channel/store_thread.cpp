@@ -63,6 +63,7 @@ struct StoreThread::Impl {
   std::deque<Job> jobs;   // GUARDED_BY(mutex)
   bool stopping = false;  // GUARDED_BY(mutex)
 
+  Stats stats;
   std::unique_ptr<Store> store;
   Committer committer;
   std::vector<PollInput> polls;  // the group that is being gathered
@@ -132,7 +133,10 @@ void StoreThread::Impl::flush() {
     if (one.forget) others.emplace_back(ForgetWrite{channel});
     if (one.schedule) others.emplace_back(*one.schedule);
   }
+  const SteadyClock::time_point begin = SteadyClock::now();
   GroupOutcome outcome = committer.commit(polls, others);
+  stats.commits.add(SteadyClock::now() - begin);
+  if (!outcome.problem.empty()) stats.failures.add();
   if (outcome.problem.empty()) {
     waiting.clear();
     forgets = false;
@@ -163,6 +167,8 @@ StoreThread::~StoreThread() {
 void StoreThread::commit(PollInput poll, std::move_only_function<void(PollOutcome)> done) {
   impl_->put(PollJob{.input = std::move(poll), .done = std::move(done)});
 }
+
+const StoreThread::Stats& StoreThread::stats() const { return impl_->stats; }
 
 void StoreThread::write(Write write) { impl_->put(std::move(write)); }
 

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "channel/committer.hpp"
+#include "ops/metrics.hpp"
 #include "store/store.hpp"
 
 namespace restream {
@@ -32,6 +33,13 @@ class StoreThread {
   // Reads after every poll and every forgotten channel that was queued before; a schedule may still wait. A StoreError
   // that `job` lets out ends in `failed`.
   void read(std::move_only_function<void(Store&)> job, std::move_only_function<void(std::string)> failed);
+
+  // Written by the store thread, read by any.
+  struct Stats {
+    DurationHistogram commits;  // diff and transaction of one group
+    Counter failures;           // transactions that failed
+  };
+  [[nodiscard]] const Stats& stats() const;
 
  private:
   struct Impl;

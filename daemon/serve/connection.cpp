@@ -27,6 +27,21 @@ Connection::Connection(Loop& loop, Socket socket, std::unique_ptr<TlsStream> tls
       slot_(std::move(slot)),
       outbox_(socket_.native_handle()) {
   outbox_.use(tls_.get());
+  loop_.stats().connections.add();
+}
+
+Connection::~Connection() {
+  outbox_.drop();
+  count();
+  loop_.stats().connections.subtract(1);
+}
+
+void Connection::count() {
+  ServeStats& stats = loop_.stats();
+  stats.sent_bytes.add(outbox_.sent() - std::exchange(counted_sent_, outbox_.sent()));
+  if (outbox_.queued() == counted_queued_) return;
+  // A smaller number than before wraps round, and so does the sum: it comes out right.
+  stats.queued_bytes.add(outbox_.queued() - std::exchange(counted_queued_, outbox_.queued()));
 }
 
 void Connection::set_address(const std::string& address) {
@@ -81,6 +96,7 @@ void Connection::when_room(std::move_only_function<void()> go_on) {
 }
 
 void Connection::after_send() {
+  count();
   if (outbox_.broken()) {
     // Not now: the caller may be in the middle of a list that this would change.
     asio::post(socket_.get_executor(), [self = shared_from_this()] { self->abort(); });
@@ -101,6 +117,7 @@ void Connection::on_writable(const ErrorCode& error) {
   if (closed_) return;
   if (error) return abort();
   if (outbox_.flush() > 0) progress_ = loop_.now();
+  count();
   if (outbox_.broken()) return abort();
   if (outbox_.queued() > 0) wait_writable();
   shut_down_if_flushed();
@@ -156,6 +173,7 @@ void Connection::abort() {
   ErrorCode ignored;
   socket_.close(ignored);
   outbox_.drop();
+  count();
   if (held_) std::exchange(held_, nullptr)();
   on_room = nullptr;
   if (on_closed) asio::post(socket_.get_executor(), std::exchange(on_closed, nullptr));

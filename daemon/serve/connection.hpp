@@ -33,6 +33,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // `tls`: null for a plain connection.
   Connection(Loop& loop, Socket socket, std::unique_ptr<TlsStream> tls, std::string peer, ConnectionSlot slot);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   // The session sets these; they hold it weakly.
   std::function<void()> on_room;    // less than low_water is queued again
@@ -86,6 +89,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // `woken`: called by the loop, so that the handler may be called at once.
   void read_tls(asio::mutable_buffer buffer, ReadHandler handler, bool woken);
   void after_send();
+  void count();
   void wait_writable();
   void on_writable(const ErrorCode& error);
   void shut_down_if_flushed();
@@ -99,6 +103,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ConnectionSlot slot_;
   Outbox outbox_;
   std::move_only_function<void()> held_;
+  std::uint64_t counted_sent_ = 0;  // of these the thread's statistics know
+  std::size_t counted_queued_ = 0;
   SteadyTime progress_;  // when the kernel last took a byte, while bytes are queued
   SteadyTime deadline_ = SteadyTime::max();
   bool plain_on_tls_ = false;

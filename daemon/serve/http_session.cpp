@@ -151,6 +151,7 @@ void HttpSession::upgrade(const Request& request, Admission admission) {
     keep_alive_ = false;
     return send(*refusal);
   }
+  count_response(101);
   // What the client sent right behind its request are frames already.
   WsSession::start(connection_, std::move(admission), request, std::move(input_));
   loop.remove(this);
@@ -168,14 +169,20 @@ void HttpSession::stream(const Request& request, Admission admission) {
                       const auto self = weak.lock();
                       if (!self) return;
                       if (refused) return self->send(refusal_answer(refused->code, refused->message));
+                      self->count_response(200);
                       self->connection_->loop().remove(self.get());
                     });
+}
+
+void HttpSession::count_response(int status) {
+  connection_->loop().stats().responses.at(static_cast<std::size_t>(status / 100 - 1)).add();
 }
 
 void HttpSession::send(const Answer& answer) {
   answering_ = false;
   if (connection_->closed() || connection_->ending()) return;
   Loop& loop = connection_->loop();
+  count_response(answer.status);
   const bool close = !keep_alive_ || answer.close || loop.draining();
   const std::string server = "restream/" + loop.options().version;
   auto bytes = std::make_shared<const std::string>(answer_bytes(

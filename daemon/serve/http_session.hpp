@@ -38,6 +38,7 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   void handle(Request request);
   void upgrade(const Request& request, Admission admission);
   void stream(const Request& request, Admission admission);
+  void count_response(int status);
   void send(const Answer& answer);
 
   std::shared_ptr<Connection> connection_;

@@ -24,6 +24,7 @@
 #include "serve/proxies.hpp"
 #include "serve/server.hpp"
 #include "serve/session.hpp"
+#include "serve/stats.hpp"
 #include "serve/tokens.hpp"
 
 namespace restream {
@@ -83,6 +84,7 @@ class Loop {
   [[nodiscard]] ServeNumber number() const { return number_; }
   [[nodiscard]] asio::io_context& io() { return *io_; }
   [[nodiscard]] ChannelTable& channels() { return channels_; }
+  [[nodiscard]] ServeStats& stats() { return stats_; }
   // As of the last tick, a quarter of a second ago at most: for what need not be exact.
   [[nodiscard]] SteadyTime now() const { return now_; }
 
@@ -117,6 +119,7 @@ class Loop {
   std::shared_ptr<const Tokens> tokens_;
   std::uint64_t tokens_generation_ = 0;
   ChannelTable channels_;
+  ServeStats stats_;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions_;
   std::optional<Drain> drain_;
   SteadyTime now_;

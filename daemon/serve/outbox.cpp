@@ -28,6 +28,7 @@ void Outbox::send(Frames bytes, Kind kind) {
     const ssize_t size = pass_on(bytes->data() + sent, bytes->size() - sent);
     if (size >= 0) {
       sent += static_cast<std::size_t>(size);
+      sent_ += static_cast<std::size_t>(size);
     } else if (would_block(errno)) {
       break;
     } else if (errno != EINTR) {
@@ -82,6 +83,7 @@ std::size_t Outbox::flush() {
 }
 
 void Outbox::taken(std::size_t size) {
+  sent_ += size;
   queued_ -= size;
   while (size > 0) {
     Entry& entry = queue_[first_];

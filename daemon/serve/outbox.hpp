@@ -35,6 +35,8 @@ class Outbox {
 
   [[nodiscard]] std::size_t queued() const { return queued_; }
   [[nodiscard]] std::size_t live_queued() const { return live_queued_; }
+  // Taken by the kernel since the beginning.
+  [[nodiscard]] std::uint64_t sent() const { return sent_; }
   // The kernel said that nothing can be sent any more.
   [[nodiscard]] bool broken() const { return broken_; }
 
@@ -55,6 +57,7 @@ class Outbox {
   std::size_t first_ = 0;  // entries before this one are sent
   std::size_t queued_ = 0;
   std::size_t live_queued_ = 0;
+  std::uint64_t sent_ = 0;
   bool broken_ = false;
 };
 

@@ -76,6 +76,15 @@ void answer_readiness(Loop& loop, const Reply& reply) {
       [reply, answer_for](const Readiness& readiness) { reply(answer_for(readiness.ready, readiness.reason)); }));
 }
 
+void answer_metrics(Loop& loop, const Reply& reply) {
+  loop.feed().get_metrics(loop.on_loop<std::string>([reply](const std::string& text) {
+    Answer answer;
+    answer.type = "text/plain; version=0.0.4; charset=utf-8";
+    answer.body = text;
+    reply(answer);
+  }));
+}
+
 void answer_channel(Loop& loop, const Request& request, const Visitor& visitor, const Reply& reply) {
   const auto name = percent_decode(std::string_view(request.path).substr(channels_prefix.size()));
   if (!name) return reply(error_answer(400, "bad_request", "in the path: " + name.error().message));
@@ -109,6 +118,7 @@ void route(Loop& loop, const Request& request, const Visitor& visitor, const Rep
   const std::string& path = request.path;
   if (path == "/livez") return reply(json_answer(R"({"live":true})"));
   if (path == "/readyz") return answer_readiness(loop, reply);
+  if (path == "/metrics") return answer_metrics(loop, reply);
   if (loop.draining()) return reply(draining_answer());
   if (path == "/" && request.header("accept").find("text/html") != std::string_view::npos)
     return reply(page_answer("text/html", page_html()));

@@ -78,6 +78,21 @@ void Server::set_tls(std::shared_ptr<const TlsContext> tls) {
 
 std::uint16_t Server::port() const { return impl_->listener->port(); }
 
+Server::Totals Server::totals() const {
+  Totals totals;
+  for (const auto& loop : impl_->loops) {
+    const ServeStats& stats = loop->stats();
+    totals.connections += stats.connections.value();
+    for (std::size_t i = 0; i < framings; ++i) totals.followers.at(i) += stats.followers.at(i).value();
+    totals.deliveries += stats.deliveries.value();
+    totals.sent_bytes += stats.sent_bytes.value();
+    totals.queued_bytes += stats.queued_bytes.value();
+    totals.slow_disconnects += stats.slow_disconnects.value();
+    for (std::size_t i = 0; i < totals.responses.size(); ++i) totals.responses.at(i) += stats.responses.at(i).value();
+  }
+  return totals;
+}
+
 void Server::drain(Millis over, std::function<void()> done) {
   const auto left = std::make_shared<std::atomic<std::size_t>>(impl_->loops.size());
   for (const auto& loop : impl_->loops)

@@ -2,6 +2,7 @@
 // session never leaves its thread, so nothing here is locked. Knows channels by Feed only.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -54,6 +55,18 @@ class Server {
   std::expected<void, std::string> start(Feed feed);
 
   [[nodiscard]] std::uint16_t port() const;  // after start()
+
+  // The sums of what the threads have counted so far.
+  struct Totals {
+    std::uint64_t connections = 0;
+    std::array<std::uint64_t, framings> followers{};
+    std::uint64_t deliveries = 0;
+    std::uint64_t sent_bytes = 0;
+    std::uint64_t queued_bytes = 0;
+    std::uint64_t slow_disconnects = 0;
+    std::array<std::uint64_t, 5> responses{};  // by status class, 1xx first
+  };
+  [[nodiscard]] Totals totals() const;
 
   // New requests get 503; WebSockets are closed with 1001, spread over `over`; `done` (on a serve thread) when the last
   // one is gone.

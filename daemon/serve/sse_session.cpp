@@ -137,7 +137,10 @@ void SseSession::go_away() {
 void SseSession::tick(SteadyTime now) {
   connection_->tick(now);
   if (connection_->ending()) return;
-  if (connection_->stalled(now)) return end("too slow: nothing was read for 10 s");
+  if (connection_->stalled(now)) {
+    connection_->loop().stats().slow_disconnects.add();
+    return end("too slow: nothing was read for 10 s");
+  }
   if (const std::string_view why = admission_.ended(connection_->loop()); !why.empty()) return end(why);
   subscriptions_->tick(now);
   if (now < beat_) return;

@@ -34,6 +34,7 @@ void Subscriptions::add(const Attached& attached, Deliver deliver, bool snapshot
   subscription.cursor = attached.resumed ? attached.cursor : attached.head.offset;
   subscription.awaiting_snapshot = !attached.resumed && snapshot;
   connection_->loop().channels().add(subscription, attached.head.offset);
+  connection_->loop().stats().followers.at(static_cast<std::size_t>(framing_)).add();
   greet(subscription, attached);
   if (attached.status) subscription.statuses.push_back({attached.head.offset, attached.status});
   settle(subscription);
@@ -81,6 +82,7 @@ std::vector<std::shared_ptr<const std::string>> Subscriptions::labels() const {
 void Subscriptions::leave(Subscription& subscription) {
   Loop& loop = connection_->loop();
   loop.channels().remove(subscription);
+  loop.stats().followers.at(static_cast<std::size_t>(framing_)).subtract(1);
   loop.feed().detach(loop.number(), subscription.number, subscription.form, connection_->address());
 }
 
@@ -117,11 +119,17 @@ void Subscriptions::on_batch(Subscription& subscription, const Announcement& ann
                               outbox.live_queued() + bytes->size() <= connection_->loop().options().send_queue);
   if (announcement.after == subscription.cursor && room && !subscription.reading) {
     send(subscription, bytes, Outbox::Kind::live);
-    subscription.cursor = announcement.last;
+    move_cursor(subscription, announcement.last);
   } else {
     wait_turn(subscription);
     read_next();
   }
+}
+
+// By events that were sent.
+void Subscriptions::move_cursor(Subscription& subscription, std::uint64_t to) {
+  connection_->loop().stats().deliveries.add(to - subscription.cursor);
+  subscription.cursor = to;
 }
 
 void Subscriptions::on_status(Subscription& subscription, const Frames& frame) {
@@ -217,13 +225,16 @@ void Subscriptions::on_snapshot(std::uint64_t serial, const std::expected<Snapsh
 void Subscriptions::on_history(std::uint64_t serial, const std::expected<HistoryChunk, HistoryProblem>& chunk) {
   Subscription* subscription = finish_read(serial);
   if (subscription == nullptr) return;
-  if (!chunk && chunk.error().gone) return lost_(to_text(position(*subscription)));
+  if (!chunk && chunk.error().gone) {
+    connection_->loop().stats().slow_disconnects.add();
+    return lost_(to_text(position(*subscription)));
+  }
   if (!chunk) return read_later(*subscription, chunk.error().message);
   // Announced events are in the log; should the log disagree, asking at once again would only keep it busy.
   if (!chunk->frames || chunk->last <= subscription->cursor) return read_later(*subscription, {});
   send(*subscription, chunk->frames);
   subscription->excused = false;
-  subscription->cursor = chunk->last;
+  move_cursor(*subscription, chunk->last);
   settle(*subscription);
 }
 

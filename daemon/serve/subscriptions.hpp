@@ -59,6 +59,7 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   void send(const Subscription& subscription, const Frames& bytes, Outbox::Kind kind = Outbox::Kind::other);
   void greet(Subscription& subscription, const Attached& attached);
   void settle(Subscription& subscription);
+  void move_cursor(Subscription& subscription, std::uint64_t to);
   void wait_turn(Subscription& subscription);
   void read_next();
   void read_snapshot(Subscription& subscription);

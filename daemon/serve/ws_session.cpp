@@ -238,6 +238,7 @@ void WsSession::tick(SteadyTime now) {
   if (connection_->ending()) return;
   if (connection_->stalled(now)) {
     if (!open_) return connection_->abort();
+    connection_->loop().stats().slow_disconnects.add();
     return close(close_try_again_later,
                  with_position("too slow: nothing was read for 10 s", subscriptions_->resume_position()));
   }
