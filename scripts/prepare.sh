@@ -5,7 +5,7 @@ build_packages=(
   g++ cmake ninja-build ccache pkg-config
   libboost1.81-dev
   libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev
-  libspdlog-dev libcli11-dev libxxhash-dev libre2-dev
+  libspdlog-dev libcli11-dev libxxhash-dev libre2-dev libseccomp-dev
 )
 # What the tests need besides. nats-server is a real program that the tests run.
 test_packages=(catch2 curl openssl zlib1g-dev nats-server clang-format-19)

@@ -33,6 +33,18 @@ constexpr std::size_t most_drained = 4U << 20U;
 constexpr Seconds time_to_exit{1};  // after it hung up
 constexpr std::chrono::hours longest_call{24};
 
+wire::Sandbox wire_mode(SandboxMode mode) {
+  switch (mode) {
+    case SandboxMode::required:
+      break;
+    case SandboxMode::best_effort:
+      return wire::Sandbox::best_effort;
+    case SandboxMode::off:
+      return wire::Sandbox::off;
+  }
+  return wire::Sandbox::required;
+}
+
 }  // namespace
 
 struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
@@ -117,7 +129,8 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
     });
     watch_exit();
     read_socket();
-    send(0, wire::Start{options.name, std::filesystem::absolute(options.plugin).string(), options.memory});
+    send(0, wire::Start{options.name, std::filesystem::absolute(options.plugin).string(), options.memory,
+                        wire_mode(options.sandbox)});
     return {};
   }
 
