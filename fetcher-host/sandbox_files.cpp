@@ -42,7 +42,9 @@ Ruleset known_to(long abi) {
 
 // Where the dynamic linker finds libraries, and glibc its converters and locales. All of it is public. To map a file as
 // code is no "execute" to Landlock, which means execve() by that: reading is all that is needed.
-constexpr std::array readable{"/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", "/etc/ld.so.cache"};
+constexpr std::array folders{"/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib"};
+constexpr auto linker_cache = "/etc/ld.so.cache";
+constexpr std::uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 
 std::string failed(const char* what) {
   return "Landlock: " + std::string(what) + ": " + std::generic_category().message(errno);
@@ -74,11 +76,11 @@ struct Fd {
   Fd& operator=(const Fd&) = delete;
 };
 
-bool allow_reading(int ruleset, const char* path) {
+bool allow(int ruleset, std::uint64_t rights, const char* path) {
   const Fd target(open(path, O_PATH | O_CLOEXEC));
   if (target.value < 0) return true;  // not every system has every one
   landlock_path_beneath_attr rule{};
-  rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE;
+  rule.allowed_access = rights;
   rule.parent_fd = target.value;
   return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
@@ -91,10 +93,11 @@ std::string confine_files() {
   const Ruleset rules = known_to(abi);
   const Fd ruleset(syscall(SYS_landlock_create_ruleset, &rules, sizeof rules, 0));
   if (ruleset.value < 0) return no_landlock();
-  for (const char* path : readable)
-    if (!allow_reading(ruleset.value, path)) return failed(path);
-#ifdef RESTREAM_SANITIZED  // a sanitizer looks at its own mappings and stacks, to report
-  if (!allow_reading(ruleset.value, "/proc/self")) return failed("/proc/self");
+  for (const char* path : folders)
+    if (!allow(ruleset.value, reading, path)) return failed(path);
+  if (!allow(ruleset.value, LANDLOCK_ACCESS_FS_READ_FILE, linker_cache)) return failed(linker_cache);
+#ifdef RESTREAM_SANITIZED  // a sanitizer looks at its own mappings and threads, to report
+  if (!allow(ruleset.value, reading, "/proc/self")) return failed("/proc/self");
 #endif
   if (syscall(SYS_landlock_restrict_self, ruleset.value, 0) != 0) return failed("landlock_restrict_self");
   return "";

@@ -93,7 +93,7 @@ export class Daemon {
     this.config = merged(
       {
         listen: { address: "127.0.0.1", port: 0, threads: 2 },
-        plugins: { directory: this.pluginFolder, host: PROGRAMS.host, sandbox: "best-effort" },
+        plugins: { directory: this.pluginFolder, host: PROGRAMS.host },
         state: { directory: join(this.folder, "state") },
         keys: { file: join(this.folder, "keys.restream"), master_key: join(this.folder, "master.key") },
         fetchers: upstream ? Object.fromEntries(plugins.map((name) => [name, one])) : {},
