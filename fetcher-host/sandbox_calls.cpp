@@ -53,7 +53,7 @@ class Filter {
     if (error_ == 0) error_ = -seccomp_load(context_);
     if (error_ == 0) return "";
     // libseccomp says ECANCELED for most of what the kernel says.
-    if (error_ == EINVAL || error_ == ENOSYS || error_ == ECANCELED)
+    if (error_ == EINVAL || error_ == ENOSYS || error_ == EOPNOTSUPP || error_ == ECANCELED)
       return "seccomp: the kernel takes no filter (CONFIG_SECCOMP_FILTER; or a container forbids it)";
     return "seccomp: " + std::generic_category().message(error_);
   }

@@ -129,9 +129,11 @@ export class Daemon {
     return { code, text: `${err}${out}` };
   }
 
-  async start({ ready = true } = {}) {
+  // `under`: words of a program that runs it.
+  async start({ ready = true, under = [] } = {}) {
     if (this.keys && !existsSync(this.config.keys.file)) await this.#makeKeys();
-    this.#process = new Process(PROGRAMS.daemon, ["--config", this.configFile]);
+    const [program, ...words] = [...under, PROGRAMS.daemon, "--config", this.configFile];
+    this.#process = new Process(program, words);
     const [, address] = await this.#process.waitForLine(/listening.*address=(\S+:[0-9]+)/, seconds(20));
     this.port = Number(address.split(":").at(-1));
     this.url = `http://${address}`;
