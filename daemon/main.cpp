@@ -14,6 +14,7 @@
 #include "daemon.hpp"
 #include "descriptors.hpp"
 #include "keyring/keyring.hpp"
+#include "fetch/sandbox_probe.hpp"
 #include "keys/secret.hpp"
 #include "ops/log.hpp"
 #include "serve/tls.hpp"
@@ -51,14 +52,31 @@ void raise_descriptor_limit(const Config& config, const Log& log) {
                  {"served", std::to_string(possible)}});
 }
 
+// Empty when plugins may be run: they can be confined, or the configuration does not insist.
+std::string check_sandbox(const Config& config, const Log& log) {
+  if (config.plugins.sandbox == SandboxMode::off) {
+    log.warning(
+        "plugins.sandbox is off: every plugin can read what restreamd's user can read, the keystore and the database "
+        "among it, and use the network; run no plugin like this that you have not read yourself");
+    return {};
+  }
+  const auto missing = probe_sandbox(find_host(config));
+  std::string problems = missing ? std::string() : missing.error();
+  if (missing)
+    for (const std::string& part : *missing) problems += (problems.empty() ? "" : "; ") + part;
+  if (problems.empty()) return {};
+  if (config.plugins.sandbox == SandboxMode::required)
+    return "plugins cannot be confined here, and plugins.sandbox is required: " + problems +
+           ". `sandbox: best-effort` would run them with what there is";
+  log.warning("plugins are confined in part: plugins.sandbox is best-effort", {{"missing", problems}});
+  return {};
+}
+
 int run(const Config& config) {
   const Log log = Log::to_standard_error(LogLevel::info);
   log.info("restreamd starts", {{"version", RESTREAM_VERSION}});
   raise_descriptor_limit(config, log);
-  // The confinement of plugins is not complete in this version; say so whatever was asked for.
-  log.warning(
-      "plugins run in processes of their own with limits, but are not confined by Landlock and seccomp in this "
-      "version");
+  if (const std::string problem = check_sandbox(config, log); !problem.empty()) return complain(exit_runtime, problem);
   for (const auto& [name, fetcher] : config.fetchers)
     if (fetcher.quota) log.warning("quota is set, but calls are not counted in this version", {{"fetcher", name}});
   auto store = open_sqlite_store(config.state.directory);

@@ -5,7 +5,7 @@ build_packages=(
   g++ cmake ninja-build ccache pkg-config
   libboost1.81-dev
   libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev
-  libspdlog-dev libcli11-dev libxxhash-dev libre2-dev libsystemd-dev
+  libspdlog-dev libcli11-dev libxxhash-dev libre2-dev libseccomp-dev libsystemd-dev
 )
 # What the tests need besides. nats-server and nginx are real programs that the tests run; rustc builds a fetcher in Rust.
 test_packages=(catch2 curl openssl zlib1g-dev nats-server nginx-light clang-format-19 rustc)

@@ -317,6 +317,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   void fail(ChannelPoll& poll, Failure failure) {
     poll.in_flight = false;
+    if (failure.reason == Reason::bad_result) result_problem = log.redact(poll.id.text + ": " + failure.message);
     const WallTime now = clock.wall();
     ++poll.schedule.failures;
     const Millis delay = delay_after_failure(interval, poll.schedule.failures, poll.hints, random());
@@ -356,12 +357,12 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     json entry = metadata ? json::parse(metadata->json) : json::object();
     entry["name"] = settings.name;
     const auto [state, reason] = health();
-    entry["health"] = {
-        {"state", text(state)},
-        {"reason", reason == Reason::none ? json() : json(text(reason))},
-        {"restarts", restarts},
-        {"last_error",
-         last_error.empty() && end_problem.empty() ? json() : json(last_error.empty() ? end_problem : last_error)}};
+    const std::string& own_error = end_problem.empty() ? result_problem : end_problem;
+    const std::string& error = last_error.empty() ? own_error : last_error;
+    entry["health"] = {{"state", text(state)},
+                       {"reason", reason == Reason::none ? json() : json(text(reason))},
+                       {"restarts", restarts},
+                       {"last_error", error.empty() ? json() : json(error)}};
     json presence = json::object();
     if (metadata) {
       for (const auto& [key, value] : keys) presence[key] = "unused";
@@ -391,6 +392,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   bool is_settled = false;
   Reason ended = Reason::none;  // refused or held: no polls any more
   std::string end_problem;
+  std::string result_problem;  // of the last result that could not be used, whichever channel's
   std::shared_ptr<const Metadata> metadata;
   std::shared_ptr<const HttpRules> rules;
   Millis interval{0};

@@ -55,7 +55,11 @@ struct Fetchers::Impl {
         around.log.error("plugin refused", {{"file", file.path().string()}, {"reason", "it is not a regular file"}});
         continue;
       }
-      HostOptions options{.host = host, .plugin = file.path(), .name = name, .memory = config.plugins.memory};
+      HostOptions options{.host = host,
+                          .plugin = file.path(),
+                          .name = name,
+                          .memory = config.plugins.memory,
+                          .sandbox = config.plugins.sandbox};
       plugins.emplace(name,
                       std::make_unique<Plugin>(around, std::move(options), [this, name] { plugin_changed(name); }));
     }

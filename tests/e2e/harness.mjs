@@ -94,7 +94,7 @@ export class Daemon {
     this.config = merged(
       {
         listen: { address: "127.0.0.1", port: 0, threads: 2 },
-        plugins: { directory: this.pluginFolder, host: PROGRAMS.host, sandbox: "best-effort" },
+        plugins: { directory: this.pluginFolder, host: PROGRAMS.host },
         state: { directory: join(this.folder, "state") },
         keys: { file: join(this.folder, "keys.restream"), master_key: join(this.folder, "master.key") },
         fetchers: upstream ? Object.fromEntries(plugins.map((name) => [name, one])) : {},
@@ -130,11 +130,13 @@ export class Daemon {
     return { code, text: `${err}${out}` };
   }
 
-  async start({ ready = true } = {}) {
+  // `under`: words of a program that runs it.
+  async start({ ready = true, under = [] } = {}) {
     if (this.keys && !existsSync(this.config.keys.file)) await this.#makeKeys();
     const command = [PROGRAMS.daemon, "--config", this.configFile];
     // prlimit becomes the daemon.
-    const [file, ...words] = this.limit ? ["prlimit", `--nofile=${this.limit}`, ...command] : command;
+    const before = this.limit ? ["prlimit", `--nofile=${this.limit}`, ...under] : under;
+    const [file, ...words] = [...before, ...command];
     this.#process = new Process(file, words);
     const [, address] = await this.#process.waitForLine(/listening.*address=(\S+:[0-9]+)/, seconds(20));
     this.port = Number(address.split(":").at(-1));

@@ -21,6 +21,8 @@ only 'sqlite3' daemon/store/
 only 'yaml-cpp/' daemon/config/
 only 'boost/beast' daemon/serve/
 only 'openssl/' keys/ plugins/ daemon/serve/
+only 'seccomp.h' fetcher-host/
+only 'linux/landlock.h' fetcher-host/
 only 're2/' daemon/model/ daemon/fetch/metadata_parser.cpp
 only 'spdlog/' daemon/ops/
 only 'systemd/' daemon/ops/
