@@ -128,7 +128,7 @@ struct Daemon::Impl {
   FetcherHooks fetcher_hooks() {
     FetcherHooks hooks;
     hooks.polled = [this](Polled polled) {
-      auto rules = rules_of(polled.channel.fetcher, *polled.metadata);
+      auto rules = rules_of(polled.channel.fetcher, polled.metadata);
       auto done = [this, id = polled.channel, schedule = polled.schedule](const PollOutcome& outcome) {
         if (outcome.skipped > 0 || outcome.repeated > 0)
           log.warning("a poll's result held items without an id, or ids twice",
@@ -151,16 +151,20 @@ struct Daemon::Impl {
     return hooks;
   }
 
-  // Made once for each fetcher: the committer takes the same rules as a sign that nothing about them has changed.
-  std::shared_ptr<const CommitRules> rules_of(const std::string& fetcher, const Metadata& metadata) {
-    std::shared_ptr<const CommitRules>& rules = commit_rules[fetcher];
-    if (!rules)
-      rules = std::make_shared<const CommitRules>(CommitRules{
-          .diff = {.id_field = metadata.id_field, .ignore = metadata.ignore, .unordered = metadata.unordered},
-          .complete = metadata.complete,
-          .keep_events = config.state.events,
-          .events_age = config.state.events_age});
-    return rules;
+  // Made once for each version of a fetcher's plugin: the committer takes the same rules as a sign that nothing about
+  // them has changed.
+  std::shared_ptr<const CommitRules> rules_of(const std::string& fetcher,
+                                              const std::shared_ptr<const Metadata>& metadata) {
+    MadeRules& made = commit_rules[fetcher];
+    if (made.of != metadata)
+      made = {
+          .of = metadata,
+          .rules = std::make_shared<const CommitRules>(CommitRules{
+              .diff = {.id_field = metadata->id_field, .ignore = metadata->ignore, .unordered = metadata->unordered},
+              .complete = metadata->complete,
+              .keep_events = config.state.events,
+              .events_age = config.state.events_age})};
+    return made.rules;
   }
 
   void pin_channels() {
@@ -206,7 +210,7 @@ struct Daemon::Impl {
     // Signals come by way of the loop; a broken pipe is an error value where it happens.
     std::signal(SIGPIPE, SIG_IGN);
     wait_for_signal();
-    if (auto started = fetchers.start(); !started) return started;
+    fetchers.start();
     fetchers.set_keys(std::exchange(first_keys, {}));
     hub.serve_on(server.threads());
     if (auto started = server.start(hub.feed()); !started) return started;
@@ -225,6 +229,7 @@ struct Daemon::Impl {
       if (failed) return;
       if (signal == SIGHUP) {
         reload_keys();
+        fetchers.rescan();
       } else if (std::exchange(draining, true)) {
         log.warning("second signal: stopping at once");
         io.stop();
@@ -265,7 +270,11 @@ struct Daemon::Impl {
   KeyValues first_keys;  // until the fetchers have them
   std::vector<ChannelRecord> records;
   bool draining = false;
-  std::map<std::string, std::shared_ptr<const CommitRules>> commit_rules;
+  struct MadeRules {
+    std::shared_ptr<const Metadata> of;
+    std::shared_ptr<const CommitRules> rules;
+  };
+  std::map<std::string, MadeRules> commit_rules;  // of each fetcher
   HttpClient http;
   StoreThread store_thread;
   Hub hub;
