@@ -7,7 +7,7 @@ namespace restream {
 
 namespace {
 
-std::string label_of(const std::string& version) { return version.empty() ? "no version" : version; }
+std::string label_of(const std::string& version) { return version.empty() ? "no version" : version.substr(0, 64); }
 
 }  // namespace
 

@@ -1,4 +1,5 @@
 // What the tests of hot plugging share: versions of the plugin `hot`, put into a running daemon's plugins folder.
+import assert from "node:assert/strict";
 import { chmodSync, copyFileSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { Daemon, pluginFile, SLOWNESS } from "./harness.mjs";
@@ -50,6 +51,9 @@ export function hosts(daemon) {
       }
     });
 }
+// Heard of no trouble.
+export const unharmed = (client) =>
+  assert.deepEqual(client.messages.filter(({ state }) => state === "failing" || state === "unavailable"), []);
 export async function fetcher(daemon, name = "hot") {
   return (await daemon.get(`/fetchers/${name}`)).json;
 }
