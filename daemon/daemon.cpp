@@ -80,9 +80,14 @@ struct Daemon::Impl {
              .channels_per_address = config.limits.channels_per_address,
              .forget = config.state.forget},
             std::move(records), hub_hooks()),
-        fetchers(
-            {.io = io, .loop = loop, .clock = clock, .random = [this] { return draw(); }, .http = http, .log = log},
-            config, host, fetcher_hooks()),
+        fetchers({.io = io,
+                  .loop = loop,
+                  .clock = clock,
+                  .random = [this] { return draw(); },
+                  .http = http,
+                  .log = log,
+                  .scratch = config.state.directory},
+                 config, host, fetcher_hooks()),
         server(server_options(version), clock, log) {
     log.set_secrets(secrets_in(key_values));
     first_keys = std::move(key_values);

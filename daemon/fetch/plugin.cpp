@@ -3,10 +3,14 @@
 #include <restream/fetcher.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <deque>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "fetch/kept_plugin.hpp"
 
 namespace restream {
 
@@ -94,8 +98,40 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   Impl(Surroundings given, HostOptions host_options, std::function<void()> on_change)
       : around(std::move(given)), options(std::move(host_options)), changed(std::move(on_change)) {}
 
+  // The file itself, or its kept bytes where another file has taken its place.
+  std::expected<std::filesystem::path, std::string> file_to_load() {
+    const auto now_there = stamp_of(options.plugin);
+    if (!kept) {
+      stamp = now_there;
+      return options.plugin;
+    }
+    if (now_there == stamp) return options.plugin;
+    scratch_file = around.scratch / options.plugin.filename();
+    if (auto written = kept->write(scratch_file); !written)
+      return std::unexpected("its file was replaced, and what was kept of it cannot be used: " + written.error());
+    return scratch_file;
+  }
+
+  void remove_scratch_file() {
+    if (!scratch_file.empty()) std::remove(std::exchange(scratch_file, {}).c_str());
+  }
+
+  void keep() {
+    if (!stamp) return;
+    auto made = KeptPlugin::keep(options.plugin, *stamp);
+    if (made) {
+      kept.emplace(std::move(*made));
+    } else {
+      around.log.info("no copy of the plugin is kept for a restart",
+                      {{"plugin", options.name}, {"reason", made.error()}});
+    }
+  }
+
   void start() {
     state = PluginState::loading;
+    const auto file = file_to_load();
+    HostOptions host_options = options;
+    if (file) host_options.plugin = *file;
     const std::weak_ptr<Impl> weak = weak_from_this();
     HostCallbacks callbacks;
     callbacks.ready = [weak](const HostReady& ready) {
@@ -110,8 +146,9 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     callbacks.log = [weak](LogSource source, int level, const std::string& line) {
       if (const auto self = weak.lock()) self->on_log(source, level, line);
     };
-    host = std::make_unique<HostProcess>(around.io, around.clock, options, std::move(callbacks));
-    if (auto started = host->start(); !started) {
+    host = std::make_unique<HostProcess>(around.io, around.clock, std::move(host_options), std::move(callbacks));
+    auto started = file ? host->start() : std::unexpected(file.error());
+    if (!started) {
       // Told by way of the loop: nobody expects a change from inside start().
       around.loop.post([weak, reason = std::move(started.error())] {
         if (const auto self = weak.lock())
@@ -121,6 +158,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   }
 
   void on_ready(const HostReady& ready) {
+    remove_scratch_file();
     if (stopped) return;
     around.log.info("plugin loaded", {{"plugin", options.name},
                                       {"pid", std::to_string(host->pid())},
@@ -131,6 +169,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   }
 
   void on_end(HostEnd end) {
+    remove_scratch_file();
     if (stopped) return;
     const bool was_ready = state == PluginState::ready;
     std::string reason = end.reason;
@@ -178,7 +217,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                                            {"restart_in", std::to_string(delay.count()) + "ms"}});
     around.loop.at(around.clock.steady() + delay, [weak = weak_from_this()] {
       const auto self = weak.lock();
-      if (self && self->state == PluginState::restarting) self->start();
+      if (self && self->state == PluginState::restarting && !self->gone) self->start();
     });
   }
 
@@ -206,6 +245,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   }
 
   void stop() {
+    remove_scratch_file();
     stopped = true;
     state = PluginState::refused;
     for (auto& [number, call] : std::exchange(calls, {})) {
@@ -316,6 +356,9 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   HostOptions options;
   std::function<void()> changed;
   PluginState state = PluginState::loading;
+  std::optional<FileStamp> stamp;  // of the file it was started from
+  std::optional<KeptPlugin> kept;
+  std::filesystem::path scratch_file;  // while the host reads it; empty: none
   bool on_trial = false;
   bool stopped = false;
   std::function<void()> gone;  // set: it is retiring
@@ -334,6 +377,7 @@ Plugin::Plugin(Surroundings surroundings, HostOptions options, std::function<voi
     : impl_(std::make_shared<Impl>(std::move(surroundings), std::move(options), std::move(changed))) {}
 Plugin::~Plugin() = default;
 void Plugin::start() { impl_->start(); }
+void Plugin::keep() { impl_->keep(); }
 void Plugin::set_on_trial(bool on_trial) { impl_->on_trial = on_trial; }
 void Plugin::retire(std::function<void()> gone) { impl_->retire(std::move(gone)); }
 void Plugin::stop() { impl_->stop(); }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -69,6 +70,7 @@ class Plugin {
     Random random;
     HttpClient& http;
     Log log;
+    std::filesystem::path scratch;  // a folder of ours, for files that live for a moment
   };
 
   // `changed` is called after every change of state, not from inside start().
@@ -78,6 +80,9 @@ class Plugin {
   Plugin& operator=(const Plugin&) = delete;
 
   void start();
+  // Keeps the bytes of the file that it was started from: from here on it is restarted from those, whatever becomes of
+  // the file.
+  void keep();
   void set_on_trial(bool on_trial);
 
   // Takes no more calls and is not restarted; `gone` comes when those under way have ended, not from inside. Calls that

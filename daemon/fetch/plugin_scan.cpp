@@ -10,16 +10,13 @@
 #include <system_error>
 
 #include "config/scalar.hpp"
+#include "fetch/kept_plugin.hpp"
 
 namespace restream {
 
 namespace {
 
 constexpr std::string_view suffix = ".so";
-
-std::int64_t nanoseconds(const timespec& time) {
-  return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
-}
 
 std::string kind_of(mode_t mode) {
   if (S_ISLNK(mode)) return "a symbolic link";
@@ -68,13 +65,7 @@ DirectoryView scan_plugins(const std::filesystem::path& directory, uid_t self) {
     if (lstat(entry->path().c_str(), &seen) != 0) continue;  // gone already
     std::string name = file.substr(0, file.size() - suffix.size());
     std::string problem = problem_of(name, seen, self);
-    view.files.push_back({.name = std::move(name),
-                          .stamp = {.device = seen.st_dev,
-                                    .inode = seen.st_ino,
-                                    .size = static_cast<std::uint64_t>(seen.st_size),
-                                    .modified_ns = nanoseconds(seen.st_mtim),
-                                    .changed_ns = nanoseconds(seen.st_ctim)},
-                          .problem = std::move(problem)});
+    view.files.push_back({.name = std::move(name), .stamp = stamp_in(seen), .problem = std::move(problem)});
   }
   if (failed) {
     view.files.clear();

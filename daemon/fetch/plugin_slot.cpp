@@ -50,8 +50,11 @@ PluginSlot::Version* PluginSlot::find(std::uint64_t number) {
   return current_ && current_->number == number ? current_.get() : nullptr;
 }
 
+// Also while its host is started again.
 bool PluginSlot::serving() const {
-  return current_ && current_->introduced && current_->plugin->state() == PluginState::ready;
+  if (!current_ || !current_->introduced) return false;
+  const PluginState state = current_->plugin->state();
+  return state != PluginState::held && state != PluginState::refused;
 }
 
 // --- what became of the file
@@ -112,26 +115,7 @@ void PluginSlot::on_changed(std::uint64_t number) {
   const PluginState state = version->plugin->state();
   if (state == PluginState::ready && !version->introduced) return introduce(*version);
   if (state == PluginState::refused) return fail(number, version->plugin->problem(), {});
-  if (version == current_.get()) on_current_changed();
-}
-
-void PluginSlot::on_current_changed() {
-  const PluginState state = current_->plugin->state();
-  const bool down = state == PluginState::restarting || state == PluginState::held;
-  if (current_->introduced && down && candidate_) {
-    // It went while its successor was on trial, and its file is no more: the successor is what there is.
-    drop(std::exchange(current_, std::move(candidate_)));
-    current_->plugin->set_on_trial(false);
-  } else if (current_->introduced && down && !refused_newer_.empty()) {
-    const std::string reason =
-        "version " + label_of(current_->label) + ": " + current_->plugin->problem() + "; " + refused_newer_;
-    drop(std::move(current_));
-    without_ = PluginState::refused;
-    problem_ = std::exchange(refused_newer_, {}) = reason;
-    around_.log.error("plugin refused: it cannot be started again, because its file was replaced",
-                      {{"plugin", options_.name}, {"file", options_.plugin.string()}, {"reason", reason}});
-  }
-  hooks_.changed();
+  if (version == current_.get()) hooks_.changed();
 }
 
 // --- introductions
@@ -178,6 +162,7 @@ void PluginSlot::take_over(const Round& round) {
     current_->plugin->set_on_trial(false);
   }
   current_->introduced = true;
+  current_->plugin->keep();
   for (const auto& [fetcher, answer] : round.answers)
     if (answer) current_->label = answer->metadata->version;
   if (old) {
@@ -244,7 +229,7 @@ std::string PluginSlot::problem() const {
 std::uint64_t PluginSlot::restarts() const { return current_ ? current_->plugin->restarts() : 0; }
 
 std::string PluginSlot::last_error() const {
-  if (!refused_newer_.empty()) return refused_newer_;
+  if (serving() && !refused_newer_.empty()) return refused_newer_;
   if (!current_) return without_ == PluginState::loading ? std::string() : problem_;
   return current_->plugin->last_error();
 }

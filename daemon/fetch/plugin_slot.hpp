@@ -54,7 +54,6 @@ class PluginSlot : public std::enable_shared_from_this<PluginSlot> {
   Version* find(std::uint64_t number);
   [[nodiscard]] bool serving() const;
   void on_changed(std::uint64_t number);
-  void on_current_changed();
   void introduce(Version& version);
   void judge(const Round& round);
   void take_over(const Round& round);

@@ -1,6 +1,6 @@
 // Plugins come, change and go while the daemon runs, and subscribers stay connected.
 import assert from "node:assert/strict";
-import { unlinkSync } from "node:fs";
+import { readdirSync, unlinkSync } from "node:fs";
 import { after, describe, test } from "node:test";
 import { eventually, Replica, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
 import { by, fetcher, file, following, hosts, isStatus, overwrite, PROMISE, rename, start, unharmed } from "./hot.mjs";
@@ -126,6 +126,26 @@ describe("a replaced file", async () => {
     assert.match(daemon.log(), /plugin replaced.*from=1 to="no version"/);
     assert.equal((await fetcher(daemon)).health.last_error, null);
     unharmed(client);
+    await daemon.stop();
+  });
+
+  test("that fails leaves the old one, which is started again from what was kept of it when it crashes", async () => {
+    const daemon = await start(upstream, "v1");
+    const client = await following(upstream, daemon, "again");
+    rename(daemon, "broken");
+    await daemon.waitForLine(/plugin file refused/);
+    for (let n = 1; n <= 2; ++n) {
+      const [pid] = await eventually(() => hosts(daemon).length === 1 && hosts(daemon), { what: "a host" });
+      process.kill(Number(pid), "SIGKILL");
+      await eventually(() => !hosts(daemon).includes(pid), { what: "its end" });
+      await upstream.setList("again", [{ id: "1", n }]);
+      await client.waitFor("updated_item", (message) => message.item.n === n && message.item.by === "1");
+    }
+    assert.match((await fetcher(daemon)).health.last_error, /SIGKILL/);
+    assert.deepEqual(readdirSync(daemon.config.state.directory).filter((name) => name.endsWith(".so")), []);
+    rename(daemon, "v2");
+    await client.waitFor("updated_item", by("2"));
+    new Replica("hot", { name: "again" }).follow(client);
     await daemon.stop();
   });
 

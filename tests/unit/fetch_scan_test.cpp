@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "fetch/directory_watch.hpp"
+#include "fetch/kept_plugin.hpp"
 #include "fetch/plugin_scan.hpp"
 
 using namespace restream;
@@ -176,4 +177,26 @@ TEST_CASE("a watch tells of files that are written, moved and gone, and of a dir
   std::ofstream(folder.path.parent_path() / "old" / "stale.so") << "x";
   folder.write("fresh.so");
   CHECK(listen() == std::set<std::string>{"fresh.so"});
+}
+
+TEST_CASE("what is kept of a file are its bytes as they were, and only if they still are") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path / "news.so";
+  folder.write("news.so");
+  const auto stamp = stamp_of(file);
+  REQUIRE(stamp);
+  auto kept = KeptPlugin::keep(file, *stamp);
+  REQUIRE(kept);
+  usleep(20'000);
+  std::ofstream(file) << "other bytes";
+  CHECK_FALSE(KeptPlugin::keep(file, *stamp));
+  const fs::path copy = folder.path / "copy.so";
+  for (int twice = 0; twice < 2; ++twice) {
+    REQUIRE(kept->write(copy));
+    std::string bytes;
+    std::ifstream(copy) >> bytes;
+    CHECK(bytes == "bytes");
+  }
+  CHECK_FALSE(stamp_of(folder.path / "none"));
+  CHECK_FALSE(kept->write(folder.path / "none" / "copy.so"));
 }
