@@ -91,9 +91,14 @@ struct Daemon::Impl {
              .channels_per_address = config.limits.channels_per_address,
              .forget = config.state.forget},
             std::move(records), hub_hooks()),
-        fetchers(
-            {.io = io, .loop = loop, .clock = clock, .random = [this] { return draw(); }, .http = http, .log = log},
-            config, host, fetcher_hooks()),
+        fetchers({.io = io,
+                  .loop = loop,
+                  .clock = clock,
+                  .random = [this] { return draw(); },
+                  .http = http,
+                  .log = log,
+                  .scratch = config.state.directory},
+                 config, host, fetcher_hooks()),
         server(server_options(version), clock, log),
         operator_({.hub = hub,
                    .fetchers = fetchers,
@@ -159,7 +164,7 @@ struct Daemon::Impl {
   FetcherHooks fetcher_hooks() {
     FetcherHooks hooks;
     hooks.polled = [this](Polled polled) {
-      auto rules = rules_of(polled.channel.fetcher, *polled.metadata);
+      auto rules = rules_of(polled.channel.fetcher, polled.metadata);
       auto done = [this, id = polled.channel, schedule = polled.schedule](const PollOutcome& outcome) {
         if (outcome.skipped > 0 || outcome.repeated > 0)
           log.warning("a poll's result held items without an id, or ids twice",
@@ -182,16 +187,20 @@ struct Daemon::Impl {
     return hooks;
   }
 
-  // Made once for each fetcher: the committer takes the same rules as a sign that nothing about them has changed.
-  std::shared_ptr<const CommitRules> rules_of(const std::string& fetcher, const Metadata& metadata) {
-    std::shared_ptr<const CommitRules>& rules = commit_rules[fetcher];
-    if (!rules)
-      rules = std::make_shared<const CommitRules>(CommitRules{
-          .diff = {.id_field = metadata.id_field, .ignore = metadata.ignore, .unordered = metadata.unordered},
-          .complete = metadata.complete,
-          .keep_events = config.state.events,
-          .events_age = config.state.events_age});
-    return rules;
+  // Made once for each version of a fetcher's plugin: the committer takes the same rules as a sign that nothing about
+  // them has changed.
+  std::shared_ptr<const CommitRules> rules_of(const std::string& fetcher,
+                                              const std::shared_ptr<const Metadata>& metadata) {
+    MadeRules& made = commit_rules[fetcher];
+    if (made.of != metadata)
+      made = {
+          .of = metadata,
+          .rules = std::make_shared<const CommitRules>(CommitRules{
+              .diff = {.id_field = metadata->id_field, .ignore = metadata->ignore, .unordered = metadata->unordered},
+              .complete = metadata->complete,
+              .keep_events = config.state.events,
+              .events_age = config.state.events_age})};
+    return made.rules;
   }
 
   void pin_channels() {
@@ -238,7 +247,7 @@ struct Daemon::Impl {
     // Signals come by way of the loop; a broken pipe is an error value where it happens.
     std::signal(SIGPIPE, SIG_IGN);
     wait_for_signal();
-    if (auto started = fetchers.start(); !started) return started;
+    fetchers.start();
     fetchers.set_keys(std::exchange(first_keys, {}));
     if (config.listen.tls) {
       auto tls = TlsContext::load(config.listen.tls->certificate, config.listen.tls->key);
@@ -296,11 +305,12 @@ struct Daemon::Impl {
   // What SIGHUP and `restreamctl reload` do. Each part that cannot be read stays as it was; the log and the answer say
   // why.
   std::expected<std::string, std::string> reload() {
+    fetchers.rescan();
     std::string problems;
     for (const auto& done : {reload_keys(), reload_tokens(), reload_certificate()})
       if (!done) problems += (problems.empty() ? "" : "; ") + done.error();
     if (!problems.empty()) return std::unexpected(problems);
-    return "keys, tokens and certificate read anew; the configuration is read at the start only";
+    return "keys, tokens, certificate and plugins read anew; the configuration is read at the start only";
   }
 
   std::expected<void, std::string> reload_keys() {
@@ -390,7 +400,11 @@ struct Daemon::Impl {
   KeyValues first_keys;  // until the fetchers have them
   std::vector<ChannelRecord> records;
   bool draining = false;
-  std::map<std::string, std::shared_ptr<const CommitRules>> commit_rules;
+  struct MadeRules {
+    std::shared_ptr<const Metadata> of;
+    std::shared_ptr<const CommitRules> rules;
+  };
+  std::map<std::string, MadeRules> commit_rules;  // of each fetcher
   HttpClient http;
   StoreThread store_thread;
   Hub hub;

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "fetch/introduction.hpp"
 #include "fetch/plugin.hpp"
 #include "http/http_client.hpp"
 #include "model/channel_id.hpp"
@@ -78,7 +79,18 @@ class Fetcher {
   Fetcher(const Fetcher&) = delete;
   Fetcher& operator=(const Fetcher&) = delete;
 
-  // The plugin's state, after every change of it. `problem` is a sentence.
+  // Asks a version of the plugin, by way of `call`, for its metadata as this fetcher would. Changes nothing.
+  void ask(const std::function<void(PluginCall)>& call,
+           std::function<void(std::expected<Introduction, NoIntroduction>)> done) const;
+  // That version serves from now on. Channels whose params it does not take end; all others go on, or begin again.
+  void adopt(Introduction introduction);
+  // The version that serves is no good for this fetcher.
+  void refuse(const std::string& reason);
+  // It knows its metadata, and nothing has ended it.
+  [[nodiscard]] bool works() const;
+  [[nodiscard]] bool enabled() const;
+
+  // The plugin's state, after every change of it; `ready` once it was adopted. `problem` is a sentence.
   void plugin_changed(PluginState state, const std::string& problem);
 
   // All key values that the keystore holds for this fetcher. Channels that waited for a key are polled.

@@ -1,5 +1,5 @@
-// All plugins and fetchers: one plugin for each .so of the plugins directory, one fetcher for each plugin and for each
-// name under `fetchers` in the configuration. Runs on: core. Owns them all.
+// All plugins and fetchers: one plugin for each .so of the plugins directory, as it is at any time, one fetcher for
+// each plugin and for each name under `fetchers` in the configuration. Runs on: core. Owns them all.
 #pragma once
 
 #include <functional>
@@ -24,8 +24,10 @@ class Fetchers {
   Fetchers(const Fetchers&) = delete;
   Fetchers& operator=(const Fetchers&) = delete;
 
-  // Reads the directory and starts a host for each plugin. The error is a sentence.
-  std::expected<void, std::string> start();
+  // Reads the directory, starts a host for each plugin, and follows the directory from there on.
+  void start();
+  // Looks at the directory at once.
+  void rescan();
 
   void set_keys(const KeyValues& keys);
 

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "config/scalar.hpp"
+
 namespace restream {
 
 namespace {
@@ -115,16 +117,11 @@ std::optional<QuotaSpec> quota_in(const json& object) {
                    .shared_key = text_in(*found, "shared_key", false)};
 }
 
-bool is_name(std::string_view name) {
-  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-  return !name.empty() && name.size() <= 64 && name.front() != '-' && std::ranges::all_of(name, plain);
-}
-
 Metadata read(const json& object) {
   if (!object.is_object()) throw Refused("metadata must be a JSON object");
   Metadata metadata;
   metadata.name = text_in(object, "name", true);
-  if (!is_name(metadata.name)) refuse("name", "lower-case letters, digits and '-', at most 64");
+  if (!is_fetcher_name(metadata.name)) refuse("name", "lower-case letters, digits and '-', at most 64");
   metadata.description = text_in(object, "description", true);
   metadata.id_field = text_in(object, "id_field", true);
   if (metadata.id_field.empty()) refuse("id_field", "the name of the items' id");
@@ -161,6 +158,14 @@ std::expected<Metadata, std::string> parse_metadata(std::string_view text) {
   } catch (const json::exception&) {
     return std::unexpected("metadata is not JSON");
   }
+}
+
+std::string version_in(std::string_view text) {
+  if (text.size() > max_metadata) return {};
+  const json object = json::parse(text, nullptr, false);
+  if (!object.is_object()) return {};
+  const auto version = object.find("version");
+  return version != object.end() && version->is_string() ? version->get<std::string>() : std::string();
 }
 
 }  // namespace restream
