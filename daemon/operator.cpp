@@ -91,6 +91,11 @@ struct Operator::Impl : std::enable_shared_from_this<Operator::Impl> {
     reply->done("polling " + id->text + " now");
   }
 
+  void release(const std::string& name, const Reply& reply) {
+    if (auto released = parts.fetchers.release(name); !released) return reply->refuse(released.error());
+    reply->done("the plugin of " + name + " is being started again, with a clean record");
+  }
+
   void reload(const Reply& reply) {
     const auto done = parts.reload();
     if (done) return reply->done(*done);
@@ -176,6 +181,7 @@ void Operator::handle(const ControlRequest& request, const std::shared_ptr<Contr
   if (request.verb == "status") return impl_->status(reply);
   if (request.verb == "poll") return impl_->poll(request.name, reply);
   if (request.verb == "forget") return impl_->forget(request.name, reply);
+  if (request.verb == "release") return impl_->release(request.name, reply);
   if (request.verb == "reload") return impl_->reload(reply);
   if (request.verb == "tail") return impl_->tail(request.name, reply);
   reply->refuse("unknown verb '" + request.verb + "'");

@@ -158,6 +158,16 @@ bool Fetchers::settled() const {
   return std::ranges::all_of(impl_->fetchers, [](const auto& one) { return one.second.fetcher->settled(); });
 }
 
+std::expected<void, std::string> Fetchers::release(const std::string& fetcher) {
+  const auto found = impl_->fetchers.find(fetcher);
+  if (found == impl_->fetchers.end()) return std::unexpected("there is no fetcher '" + fetcher + "'");
+  const auto slot = impl_->slots.find(found->second.plugin);
+  if (slot == impl_->slots.end() || slot->second->state() != PluginState::held)
+    return std::unexpected("the plugin of '" + fetcher + "' is not held");
+  slot->second->load();
+  return {};
+}
+
 std::string Fetchers::to_do() const {
   if (impl_->fetchers.empty()) return "put a plugin into " + impl_->config.plugins.directory.string();
   std::string first;

@@ -37,6 +37,9 @@ class Fetchers {
   // {"fetchers": […]} or, with a name, that one alone (nothing when it does not exist). JSON text.
   [[nodiscard]] std::optional<std::string> describe(const std::optional<std::string>& name) const;
 
+  // Starts the plugin of this fetcher again, which is held because it crashed too often. The error is a sentence.
+  std::expected<void, std::string> release(const std::string& fetcher);
+
   // What a person should do first to get something out of this, such as a key to set; empty when nothing.
   [[nodiscard]] std::string to_do() const;
   // "2 fetchers, 3 channels polled"

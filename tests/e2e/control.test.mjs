@@ -70,10 +70,17 @@ test("forget refuses a channel that is followed, and drops one that nobody knows
   assert.equal((await upstream.requests("/list/tailed")).length, before + 1);
 });
 
+test("a plugin that is held is released, and one that is not held is left alone", async () => {
+  const refused = await ctl("release", "list");
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /the plugin of 'list' is not held/);
+  assert.match((await ctl("release", "nobody")).err, /no fetcher 'nobody'/);
+});
+
 test("reload says what was read", async () => {
   const { code, out } = await ctl("reload");
   assert.equal(code, 0);
-  assert.match(out, /keys read anew/);
+  assert.match(out, /keys, tokens, certificate and plugins read anew/);
 });
 
 test("nonsense on the socket is answered or cut off, and harms nothing", async () => {
