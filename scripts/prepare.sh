@@ -7,8 +7,8 @@ build_packages=(
   libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev
   libspdlog-dev libcli11-dev libxxhash-dev libre2-dev
 )
-# What the tests need besides. nats-server is a real program that the tests run.
-test_packages=(catch2 curl openssl zlib1g-dev nats-server clang-format-19)
+# What the tests need besides. nats-server and chromium are real programs that the tests run.
+test_packages=(catch2 curl openssl zlib1g-dev nats-server chromium clang-format-19)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 

@@ -22,7 +22,7 @@ export class RateChart {
   #unit = h(
     "select",
     { "aria-label": "Bars of the chart", onchange: () => this.draw() },
-    ...Object.keys(RATE_UNITS).map((unit) => h("option", { value: unit }, `events per ${unit}`)),
+    ...Object.keys(RATE_UNITS).map((unit) => h("option", { value: unit }, `per ${unit}`)),
   );
   element = h(
     "figure",

@@ -53,16 +53,16 @@ export class Feed {
     // otherwise resume from it and never show the items that the snapshot held.
     this.position = resumed ? position : null;
     this.status = { state: "live", reason: null, message: "", at: null, next_poll: null };
-    this.#remember(new Date(now).toISOString(), "link", resumed ? `resumed at ${position}, nothing missed` : "fresh snapshot");
+    this.#remember(new Date(now).toISOString(), "connected", resumed ? `resumed at ${position}, nothing missed` : "fresh snapshot");
   }
 
   refuse(message, now) {
     this.problem = message;
-    this.#remember(new Date(now).toISOString(), "problem", message);
+    this.#remember(new Date(now).toISOString(), "refused", message);
   }
 
   remark(message, now) {
-    this.#remember(new Date(now).toISOString(), "problem", message);
+    this.#remember(new Date(now).toISOString(), "note", message);
   }
 
   apply(message, now) {
@@ -101,7 +101,7 @@ export class Feed {
 
   #changeState({ state, reason, message, at, next_poll }) {
     this.status = { state, reason, message, at, next_poll };
-    this.#remember(at, state, [reason, message].filter(Boolean).join(": "), next_poll);
+    this.#remember(at, state, [reason?.replaceAll("_", " "), message].filter(Boolean).join(": "), next_poll);
   }
 
   #remember(at, state, text, nextPoll = null) {

@@ -16,8 +16,9 @@ const MOST_TEXT = 200_000;
 const isText = (value) => typeof value === "string" && value.trim() !== "";
 const firstNamed = (item, names, fits) => names.find((name) => Object.hasOwn(item, name) && fits(item[name]));
 
-// Short scalars of the item and of the objects in it: [{name, text}]. What changed is told apart from them.
-function factsOf(item, used, changed) {
+// Short scalars of the item and of the objects in it: [{name, text}]. The id
+// and what changed are told elsewhere.
+function factsOf(item, id, used, changed) {
   const facts = [];
   const look = (object, pointer, prefix) => {
     for (const [name, value] of Object.entries(object)) {
@@ -26,7 +27,7 @@ function factsOf(item, used, changed) {
       if (isNested(value) && !Array.isArray(value) && prefix === "") look(value, at, `${name}.`);
       if (value === null || isNested(value) || value === "" || changed.has(at)) continue;
       const text = textOf(value);
-      if (text.length <= FACT_LENGTH && !safeLink(text)) facts.push({ name: prefix + name, text });
+      if (text !== id && text.length <= FACT_LENGTH && !safeLink(text)) facts.push({ name: prefix + name, text });
     }
   };
   look(item, "", "");
@@ -66,7 +67,7 @@ function summary({ id, kind, time, item, changes }) {
   const linkName = firstNamed(object, LINKS, safeLink);
   const title = marked(changed.has(`/${titleName}`), cut(titleName ? object[titleName] : id, TITLE_LENGTH));
   const used = new Set([titleName, ledeName, linkName]);
-  const facts = factsOf(object, used, changed);
+  const facts = factsOf(object, id, used, changed);
   return [
     kind === "known" ? null : h("p", { class: "meta" }, h("span", { class: "tag" }, kind), time ? timeElement(time) : null),
     h("h4", { dir: "auto" }, linkName && kind !== "removed" ? outsideLink(object[linkName], title) : title),

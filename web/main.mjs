@@ -9,6 +9,7 @@ import { Session } from "./session.mjs";
 // The page works below any path, behind a proxy too.
 const base = new URL(".", location.href.replace(/[?#].*$/, "")).href;
 const FETCHERS_EVERY = 10_000;
+const RELOAD_AFTER = 1000; // of a subscription that begins or ends
 const TOKEN_NAME = "restream-token";
 // What a subprotocol may consist of (RFC 9110's token), for that is how a browser hands it over.
 const TOKEN_SHAPE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -69,7 +70,10 @@ function showFetchers(fetchers) {
   byId("fetchers-note").hidden = fetchers.length > 0;
 }
 
+let loadTimer = null;
+
 async function loadFetchers() {
+  clearTimeout(loadTimer);
   try {
     showFetchers((await get("fetchers")).fetchers);
   } catch (error) {
@@ -114,6 +118,9 @@ function showFeeds() {
     drawSoon(feed);
   }
   byId("empty").hidden = wanted.size > 0;
+  // The list counts the channels.
+  clearTimeout(loadTimer);
+  loadTimer = setTimeout(loadFetchers, RELOAD_AFTER);
   writtenFragment = writeFragment([...wanted]);
   history.replaceState(null, "", writtenFragment === "" ? base : `#${writtenFragment}`);
 }

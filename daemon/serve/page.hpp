@@ -1,5 +1,6 @@
 // The live viewer at `GET /`: one document with its style and script in it, made of web/ when the daemon is built. It
-// holds nothing of this server's own, so it may be given to anybody; what it shows it asks for with the visitor's token.
+// holds nothing of this server's own, so it may be given to anybody; what it shows it asks for with the visitor's
+// token.
 #pragma once
 
 #include <string_view>

@@ -50,9 +50,8 @@ Answer page_answer() {
   Answer answer;
   answer.type = "text/html";
   answer.body = page_html();
-  answer.headers = {{"Content-Security-Policy", std::string(page_policy())},
-                    {"Referrer-Policy", "no-referrer"},
-                    {"Vary", "Accept"}};
+  answer.headers = {
+      {"Content-Security-Policy", std::string(page_policy())}, {"Referrer-Policy", "no-referrer"}, {"Vary", "Accept"}};
   return answer;
 }
 
@@ -111,8 +110,7 @@ void route(Loop& loop, const Request& request, const std::string& address, const
     answer.close = true;
     return reply(std::move(answer));
   }
-  if (path == "/" && request.header("accept").find("text/html") != std::string_view::npos)
-    return reply(page_answer());
+  if (path == "/" && request.header("accept").find("text/html") != std::string_view::npos) return reply(page_answer());
   if (path == "/" || path == "/fetchers") {
     const Reply catalogue = [reply, vary = path == "/"](Answer answer) {
       if (vary) answer.headers.emplace_back("Vary", "Accept");

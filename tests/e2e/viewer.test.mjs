@@ -223,7 +223,7 @@ test("a state that is not live is told with its reason, message and next poll", 
   await shows(page.getByRole("status"), /is failing/);
   await upstream.heal();
   await panel.getByText("History").click();
-  await shows(panel.locator(".history"), /failing.*upstream_error.*fresh snapshot/s);
+  await shows(panel.locator(".history"), /failing.*upstream error.*fresh snapshot/s);
   await close();
 });
 
