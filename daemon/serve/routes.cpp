@@ -46,15 +46,12 @@ std::function<void(Document)> on_document(Loop& loop, const Request& request, co
   });
 }
 
-Answer page_answer(std::string_view type, std::string_view content) {
+Answer page_answer() {
   Answer answer;
-  answer.type = type;
-  answer.body = content;
-  answer.headers = {{"Content-Security-Policy",
-                     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-                     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-                    {"Referrer-Policy", "no-referrer"},
-                    {"Vary", "Accept"}};
+  answer.type = "text/html";
+  answer.body = page_html();
+  answer.headers = {
+      {"Content-Security-Policy", std::string(page_policy())}, {"Referrer-Policy", "no-referrer"}, {"Vary", "Accept"}};
   return answer;
 }
 
@@ -120,10 +117,7 @@ void route(Loop& loop, const Request& request, const Visitor& visitor, const Rep
   if (path == "/readyz") return answer_readiness(loop, reply);
   if (path == "/metrics") return answer_metrics(loop, reply);
   if (loop.draining()) return reply(draining_answer());
-  if (path == "/" && request.header("accept").find("text/html") != std::string_view::npos)
-    return reply(page_answer("text/html", page_html()));
-  if (path == "/viewer.js") return reply(page_answer("text/javascript", page_script()));
-  if (path == "/viewer.css") return reply(page_answer("text/css", page_style()));
+  if (path == "/" && request.header("accept").find("text/html") != std::string_view::npos) return reply(page_answer());
   if (path == "/" || path == "/fetchers") {
     const Reply catalogue = [reply, vary = path == "/"](Answer answer) {
       if (vary) answer.headers.emplace_back("Vary", "Accept");
