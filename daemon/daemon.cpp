@@ -78,9 +78,10 @@ std::vector<std::string> secrets_in(const KeyValues& keys) {
 }  // namespace
 
 struct Daemon::Impl {
-  Impl(Config given, const std::filesystem::path& host, const std::string& version, std::unique_ptr<Store> store,
+  Impl(Config given, const std::filesystem::path& host, std::string given_version, std::unique_ptr<Store> store,
        Keyring given_keyring, KeyValues key_values, Log given_log)
       : config(std::move(given)),
+        version(std::move(given_version)),
         log(std::move(given_log)),
         keyring(std::move(given_keyring)),
         records(store->channels()),
@@ -99,7 +100,7 @@ struct Daemon::Impl {
                   .log = log,
                   .scratch = config.state.directory},
                  config, host, fetcher_hooks()),
-        server(server_options(version), clock, log),
+        server(server_options(), clock, log),
         operator_({.hub = hub,
                    .fetchers = fetchers,
                    .clock = clock,
@@ -224,7 +225,7 @@ struct Daemon::Impl {
             .body = config.http.body};
   }
 
-  [[nodiscard]] ServerOptions server_options(const std::string& version) const {
+  [[nodiscard]] ServerOptions server_options() const {
     const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
     ServerOptions options;
     options.address = config.listen.address;
@@ -395,6 +396,7 @@ struct Daemon::Impl {
   Clock clock = real_clock();
   std::mt19937_64 engine{random_number()};
   Config config;
+  std::string version;
   Log log;
   Keyring keyring;
   KeyValues first_keys;  // until the fetchers have them
