@@ -13,6 +13,7 @@
 
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
+#include "http/cache.hpp"
 #include "http/http_client.hpp"
 #include "serve/server.hpp"
 
@@ -20,8 +21,9 @@ namespace restream {
 
 namespace {
 
-constexpr Millis drain_time{3000};   // over which subscribers are sent away
-constexpr Millis drain_limit{8000};  // after which those who are left are cut off
+constexpr std::size_t cache_bytes = 64U << 20U;  // of answers that are asked for again conditionally
+constexpr Millis drain_time{3000};               // over which subscribers are sent away
+constexpr Millis drain_limit{8000};              // after which those who are left are cut off
 
 CoreLoop loop_of(boost::asio::io_context& io) {
   CoreLoop loop;
@@ -68,8 +70,9 @@ std::vector<std::string> secrets_in(const KeyValues& keys) {
 
 struct Daemon::Impl {
   Impl(Config given, const std::filesystem::path& host, const std::string& version, std::unique_ptr<Store> store,
-       KeyValues key_values, ReadKeys reader, Log given_log)
+       const KeyedHash& given_hash, KeyValues key_values, ReadKeys reader, Log given_log)
       : config(std::move(given)),
+        hash(given_hash),
         log(std::move(given_log)),
         read_keys(std::move(reader)),
         records(store->channels()),
@@ -181,7 +184,8 @@ struct Daemon::Impl {
             .ca_file = config.http.ca_file.value_or("").string(),
             .user_agent = config.http.user_agent,
             .requests_per_origin = config.http.requests_per_origin,
-            .body = config.http.body};
+            .body = config.http.body,
+            .cache = std::make_shared<HttpCache>(config.state.directory / "cache", hash, cache_bytes)};
   }
 
   [[nodiscard]] ServerOptions server_options(const std::string& version) const {
@@ -260,6 +264,7 @@ struct Daemon::Impl {
   Clock clock = real_clock();
   std::mt19937_64 engine{random_number()};
   Config config;
+  KeyedHash hash;
   Log log;
   ReadKeys read_keys;
   KeyValues first_keys;  // until the fetchers have them
@@ -274,8 +279,8 @@ struct Daemon::Impl {
 };
 
 Daemon::Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store,
-               KeyValues keys, ReadKeys read_keys, Log log)
-    : impl_(std::make_unique<Impl>(std::move(config), host, version, std::move(store), std::move(keys),
+               const KeyedHash& hash, KeyValues keys, ReadKeys read_keys, Log log)
+    : impl_(std::make_unique<Impl>(std::move(config), host, version, std::move(store), hash, std::move(keys),
                                    std::move(read_keys), std::move(log))) {}
 Daemon::~Daemon() = default;
 std::expected<void, std::string> Daemon::run() { return impl_->run(); }

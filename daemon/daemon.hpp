@@ -11,6 +11,7 @@
 
 #include "config/config.hpp"
 #include "fetch/fetchers.hpp"
+#include "http/keyed_hash.hpp"
 #include "ops/log.hpp"
 #include "store/store.hpp"
 
@@ -21,9 +22,9 @@ using ReadKeys = std::function<std::expected<KeyValues, std::string>()>;
 
 class Daemon {
  public:
-  // `host` is restream-fetcher-host.
-  Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store, KeyValues keys,
-         ReadKeys read_keys, Log log);
+  // `host` is restream-fetcher-host; `hash` names what must not be written down.
+  Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store,
+         const KeyedHash& hash, KeyValues keys, ReadKeys read_keys, Log log);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;

@@ -88,8 +88,10 @@ int run(const Config& config) {
   auto store = open_sqlite_store(config.state.directory);
   if (!store)
     return complain(store.error().kind == StoreOpenError::Kind::io ? exit_runtime : exit_state, store.error().message);
+  const auto hash = open_keyed_hash(config.state.directory / "hash.key");
+  if (!hash) return complain(exit_state, hash.error());
   Daemon daemon(
-      config, find_host(config), RESTREAM_VERSION, std::move(*store), std::move(*keys),
+      config, find_host(config), RESTREAM_VERSION, std::move(*store), *hash, std::move(*keys),
       [paths = config.keys] { return read_keys(paths); }, log);
   if (const auto done = daemon.run(); !done) return complain(exit_runtime, done.error());
   log.info("restreamd ends");

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "http/address.hpp"
+#include "http/cache_rules.hpp"
 #include "http/text.hpp"
 
 namespace restream {
@@ -94,6 +95,7 @@ void Transfer::prepare(CURL* easy) {
   private_address_.clear();
   header_bytes_ = 0;
   curl_says_.fill('\0');
+  look_up();
 
   curl_easy_reset(easy);  // keeps nothing of the last user but memory
   set(easy, CURLOPT_PRIVATE, this);
@@ -111,6 +113,15 @@ void Transfer::prepare(CURL* easy) {
   set_method(easy);
   set_headers(easy);
   set_connection(easy);
+}
+
+// Looked up for each request on its own: what a redirect leads to has validators of its own.
+void Transfer::look_up() {
+  cache_name_.clear();
+  cached_.reset();
+  if (!options_.cache || !may_be_conditional(request_)) return;
+  cache_name_ = options_.cache->name_of(cache_subject(request_, url_.text, wire_.origin, options_.user_agent));
+  cached_ = options_.cache->find(cache_name_);
 }
 
 void Transfer::set_method(CURL* easy) {
@@ -146,6 +157,10 @@ void Transfer::set_headers(CURL* easy) {
     has_type = has_type || lower_name == "content-type";
     const std::string_view text = trim(value);
     add(text.empty() ? name + ";" : name + ": " + std::string(text));  // "Name;" is how libcurl is told of an empty one
+  }
+  if (cached_) {
+    if (const std::string* tag = find_header(cached_->headers, "etag")) add("If-None-Match: " + *tag);
+    if (const std::string* date = find_header(cached_->headers, "last-modified")) add("If-Modified-Since: " + *date);
   }
   if (!has_type) add("Content-Type:");  // else libcurl claims that a body is a form
   add("Expect:");                       // no 100-continue: it costs a round trip, and a second where it is not known

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "http/cache.hpp"
 #include "http/http_client.hpp"
 #include "http/url.hpp"
 
@@ -55,6 +56,8 @@ class Transfer {
   void set_connection(CURL* easy);
   std::optional<HttpResult> redirect(const std::string& location);
   HttpResponse take_response();
+  HttpResponse kept(HttpResponse response);
+  void look_up();
   [[nodiscard]] HttpError error(HttpProblem problem, const std::string& what) const;
   [[nodiscard]] HttpError broken(CURL* easy, CURLcode code) const;
   [[nodiscard]] const std::string* header(std::string_view name) const;
@@ -86,6 +89,8 @@ class Transfer {
   std::string private_address_;           // one that we would not connect to
   std::optional<HttpError> own_refusal_;  // why one of our callbacks stopped it
   std::size_t header_bytes_ = 0;
+  std::string cache_name_;                      // empty: nothing is kept of its answer
+  std::shared_ptr<const CachedAnswer> cached_;  // asked whether it has changed
   HttpResponse response_;
 };
 

@@ -1,4 +1,5 @@
 // How a transfer ends: the answer, a redirect, or one of the ways in which it failed.
+#include "http/cache_rules.hpp"
 #include "http/text.hpp"
 #include "http/transfer.hpp"
 
@@ -58,7 +59,18 @@ HttpResponse Transfer::take_response() {
     std::erase_if(response_.headers,
                   [](const auto& one) { return one.first == "content-encoding" || one.first == "content-length"; });
   response_.requests = requests_;
-  return std::move(response_);
+  return kept(std::move(response_));
+}
+
+// What the cache makes of an answer: a 304 to our own question becomes the answer from before.
+HttpResponse Transfer::kept(HttpResponse response) {
+  if (cache_name_.empty()) return response;
+  if (response.status == 304 && cached_) return replayed(cached_->headers, cached_->body, response);
+  if (may_be_kept(response, std::chrono::system_clock::now()))
+    options_.cache->put(cache_name_, {.headers = response.headers, .body = response.body});
+  else if (response.status == 200)
+    options_.cache->drop(cache_name_);
+  return response;
 }
 
 const std::string* Transfer::header(std::string_view name) const {
