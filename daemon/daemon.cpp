@@ -76,8 +76,10 @@ struct Daemon::Impl {
         log(std::move(given_log)),
         read_keys(std::move(reader)),
         records(store->channels()),
+        spent(store->quotas()),
         http(http_options(), clock),
         store_thread(std::move(store)),
+        quota_book({.loop = loop, .clock = clock, .write = quota_writer()}, std::move(spent)),
         hub({.loop = loop, .clock = clock, .draw_epoch = random_number, .store = store_thread, .log = log},
             {.channels = config.limits.channels,
              .channels_per_address = config.limits.channels_per_address,
@@ -111,6 +113,9 @@ struct Daemon::Impl {
     };
     hooks.unwant = [this](const ChannelId& id) {
       if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->unwant(id.text);
+    };
+    hooks.demand = [this](const ChannelId& id, std::size_t count) {
+      if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->set_subscribers(id.text, count);
     };
     hooks.describe_fetchers = [this](const std::optional<std::string>& name) -> Document {
       if (auto text = fetchers.describe(name)) return {.status = 200, .json = std::move(*text), .etag = {}};
@@ -147,11 +152,21 @@ struct Daemon::Impl {
     };
     hooks.keep = [this](const ChannelId& id, const Schedule& schedule) { hub.keep(id, schedule); };
     hooks.idle = [this](const ChannelId& id) { hub.idle(id); };
+    hooks.join_quota = [this] { return quota_book.join(); };
+    hooks.name_credential = [this](const std::string& secret) { return hash.name(secret); };
     hooks.settled = [this] {
       pin_channels();
       hub.fetcher_settled();
     };
     return hooks;
+  }
+
+  std::function<void(QuotaRecord, std::function<void(bool)>)> quota_writer() {
+    return [this](QuotaRecord record, std::function<void(bool)> done) {
+      store_thread.spend(std::move(record), [this, done = std::move(done)](bool written) {
+        loop.post([done, written] { done(written); });
+      });
+    };
   }
 
   // Made once for each fetcher: the committer takes the same rules as a sign that nothing about them has changed.
@@ -216,6 +231,7 @@ struct Daemon::Impl {
     if (auto started = server.start(hub.feed()); !started) return started;
     log.info("listening", {{"address", address_text()}});
     io.run();
+    quota_book.close();
     return {};
   }
 
@@ -269,10 +285,12 @@ struct Daemon::Impl {
   ReadKeys read_keys;
   KeyValues first_keys;  // until the fetchers have them
   std::vector<ChannelRecord> records;
+  std::vector<QuotaRecord> spent;
   bool draining = false;
   std::map<std::string, std::shared_ptr<const CommitRules>> commit_rules;
   HttpClient http;
   StoreThread store_thread;
+  QuotaBook quota_book;
   Hub hub;
   Fetchers fetchers;
   Server server;

@@ -81,8 +81,6 @@ int run(const Config& config) {
   log.warning(
       "plugins run in processes of their own with limits, but are not confined by Landlock and seccomp in this "
       "version");
-  for (const auto& [name, fetcher] : config.fetchers)
-    if (fetcher.quota) log.warning("quota is set, but calls are not counted in this version", {{"fetcher", name}});
   auto keys = read_keys(config.keys);
   if (!keys) return complain(exit_state, keys.error());
   auto store = open_sqlite_store(config.state.directory);

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "fetch/metadata_parser.hpp"
+#include "fetch/quota_terms.hpp"
 #include "fetch/timetable.hpp"
 #include "fetch/verdicts.hpp"
 
@@ -25,7 +26,9 @@ struct ChannelPoll {
   SteadyTime linger_until;
   bool in_flight = false;  // called, or its result is being committed
   bool waiting = false;    // due, but the plugin is down or a key is missing
-  Hints hints;             // of the poll under way
+  bool queued = false;     // due, and its turn has not come
+  std::shared_ptr<Allowance> allowance;
+  Hints hints;  // of the poll under way
 };
 
 }  // namespace
@@ -37,7 +40,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
         loop(std::move(l)),
         random(std::move(r)),
         log(std::move(lg)),
-        hooks(std::move(h)) {}
+        hooks(std::move(h)),
+        quota(hooks.join_quota ? hooks.join_quota() : nullptr) {}
 
   // --- the plugin and its metadata -------------------------------------------------------------------------------
 
@@ -74,6 +78,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
                 .request = request.dump(),
                 .timeout = metadata_timeout,
                 .rules = nullptr,
+                .allowance = nullptr,
+                .limited_status = {},
                 .done = [weak = weak_from_this()](PluginReply reply) {
                   if (const auto self = weak.lock()) self->on_metadata(std::move(reply));
                 }});
@@ -94,6 +100,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     rules = std::make_shared<const HttpRules>(HttpRules{
         .origins = {std::move(*origin)}, .connect_to = settings.connect_to, .allow_private = settings.allow_private});
     metadata = std::make_shared<const Metadata>(std::move(*parsed));
+    set_quota_terms();
     interval = std::chrono::duration_cast<Millis>(metadata->poll_interval);
     if (settings.poll_interval && (settings.force_interval || *settings.poll_interval > interval)) {
       interval = *settings.poll_interval;
@@ -180,6 +187,46 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     });
   }
 
+  // --- quota --------------------------------------------------------------------------------------------------------
+
+  void set_quota_terms() {
+    if (!quota || !metadata) return;
+    quota->set_terms(quota_terms(*metadata, settings.quota, keys, *rules, hooks.name_credential));
+  }
+
+  // Comes back by poll_now() with the allowance.
+  void ask_quota(ChannelPoll& poll) {
+    if (std::exchange(poll.queued, true)) return;
+    QuotaTurn turn;
+    turn.go = [weak = weak_from_this(), name = poll.id.text](std::shared_ptr<Allowance> allowance) {
+      const auto self = weak.lock();
+      const auto found = self ? self->polls.find(name) : decltype(self->polls.find(name)){};
+      if (!self || found == self->polls.end() || found->second.in_flight) return allowance->finish();
+      found->second.queued = false;
+      found->second.allowance = std::move(allowance);
+      self->poll_now(found->second);
+      self->give_back(found->second);
+    };
+    turn.wait = [weak = weak_from_this(), name = poll.id.text](WallTime until) {
+      const auto self = weak.lock();
+      if (!self) return;
+      if (const auto found = self->polls.find(name); found != self->polls.end())
+        self->tell(found->second, State::limited, Reason::quota,
+                   "the quota is used up; the next poll comes when there are calls again", until);
+    };
+    quota->ask(poll.id.text, interval, !poll.schedule.last_poll, std::move(turn));
+  }
+
+  // What a poll that did not begin, or that is over, has not used.
+  void give_back(ChannelPoll& poll) {
+    if (!poll.in_flight && poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
+  }
+
+  WallTime next_poll(const ChannelPoll& poll, const Schedule& schedule) const {
+    const Millis delay = std::chrono::ceil<Millis>(*schedule.not_before - *schedule.last_poll);
+    return quota ? *schedule.last_poll + quota->stretched(poll.id.text, delay) : *schedule.not_before;
+  }
+
   // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
   bool drop_if_unwanted(const std::string& name) {
     const auto found = polls.find(name);
@@ -187,6 +234,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     const ChannelPoll& poll = found->second;
     if (poll.wanted || poll.in_flight || clock.steady() < poll.linger_until) return false;
     table.clear(name);
+    if (quota) quota->leave(name);
     const ChannelId id = poll.id;
     hooks.keep(id, poll.schedule);
     polls.erase(found);
@@ -248,6 +296,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       return;
     }
     poll.waiting = false;
+    if (quota && !poll.allowance) return ask_quota(poll);
     poll.in_flight = true;
     poll.hints = {};
     nlohmann::json declared = nlohmann::json::object();
@@ -263,6 +312,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
                 .request = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                 .timeout = settings.call_timeout,
                 .rules = rules,
+                .allowance = poll.allowance,
+                .limited_status = metadata->limited_status,
                 .done = [weak = weak_from_this(), name = poll.id.text](PluginReply reply) {
                   if (const auto self = weak.lock()) self->on_reply(name, std::move(reply));
                 }});
@@ -271,6 +322,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void on_reply(const std::string& name, PluginReply reply) {
     ChannelPoll& poll = polls.at(name);  // a channel with a poll in flight is never dropped
     poll.hints = reply.hints;
+    if (poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
     if (reply.kind == PluginReply::Kind::retry) {
       poll.in_flight = false;
       poll.waiting = true;
@@ -296,7 +348,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       case PollVerdict::Kind::committed: {
         poll.in_flight = false;
         poll.schedule = schedule;
-        tell(poll, State::live, Reason::none, "the last poll succeeded", schedule.not_before);
+        tell(poll, State::live, Reason::none, "the last poll succeeded", next_poll(poll, schedule));
         const auto delay = std::chrono::ceil<Millis>(*schedule.not_before - *schedule.last_poll);
         if (!drop_if_unwanted(name)) plan(poll, delay);
         return;
@@ -311,7 +363,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       case PollVerdict::Kind::bad_result:
         return fail(poll, {State::failing, Reason::bad_result, verdict.problem});
       case PollVerdict::Kind::api_error:
-        return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints));
+        return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints, metadata->limited_status));
     }
   }
 
@@ -366,12 +418,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     if (metadata)
       for (const std::string& key : metadata->keys) presence[key] = keys.contains(key) ? "present" : "missing";
     entry["keys"] = std::move(presence);
-    // What is left of a quota is not counted yet: null says so.
-    const bool has_quota = metadata && metadata->quota;
-    json quota = has_quota ? json::parse(metadata->json).at("quota") : json();
-    entry["quota"] =
-        has_quota ? json{{"calls", quota.at("calls")}, {"per", quota.at("per")}, {"left", nullptr}, {"renews", nullptr}}
-                  : json();
+    entry["quota"] = quota && metadata ? json::parse(quota_json(quota->view())) : json();
     entry["channels"] = polls.size();
     return entry.dump();
   }
@@ -382,6 +429,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   Random random;
   Log log;
   FetcherHooks hooks;
+  std::shared_ptr<QuotaMember> quota;  // null: nothing is counted
 
   PluginState plugin_state = PluginState::loading;
   std::string plugin_problem = "it is being loaded";
@@ -408,12 +456,16 @@ Fetcher::~Fetcher() = default;
 void Fetcher::plugin_changed(PluginState state, const std::string& problem) { impl_->plugin_changed(state, problem); }
 void Fetcher::set_keys(std::map<std::string, std::string> keys) {
   impl_->keys = std::move(keys);
+  impl_->set_quota_terms();
   if (impl_->metadata) impl_->resume_waiting();
 }
 bool Fetcher::settled() const { return impl_->is_settled; }
 std::expected<ChannelId, Refusal> Fetcher::resolve(Params given) const { return impl_->resolve(std::move(given)); }
 void Fetcher::want(const ChannelId& channel, const Schedule& known) { impl_->want(channel, known); }
 void Fetcher::unwant(const std::string& channel) { impl_->unwant(channel); }
+void Fetcher::set_subscribers(const std::string& channel, std::size_t count) {
+  if (impl_->quota) impl_->quota->set_subscribers(channel, count);
+}
 void Fetcher::finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict) {
   impl_->finished(channel, schedule, verdict);
 }

@@ -29,6 +29,8 @@ struct HttpRules {
   bool allow_private = false;
 };
 
+class HttpBudget;  // http/budget.hpp
+
 struct HttpRequest {
   std::string method = "GET";
   std::string url;
@@ -36,6 +38,7 @@ struct HttpRequest {
   std::string body;
   SteadyTime deadline;
   std::shared_ptr<const HttpRules> rules;
+  std::shared_ptr<HttpBudget> budget;  // asked before each request that goes out for this one; null: nobody is
 };
 
 struct HttpResponse {
@@ -52,6 +55,7 @@ enum class HttpProblem : std::uint8_t {
   unreachable,  // no address, no connection, TLS failed, broke off
   timeout,      // the deadline passed
   too_large,    // more than the limit, inflated
+  quota,        // its budget has no call left
   cancelled,
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "http/address.hpp"
+#include "http/budget.hpp"
 #include "http/cache_rules.hpp"
 #include "http/text.hpp"
 
@@ -189,6 +190,10 @@ void Transfer::set_connection(CURL* easy) {
   set(easy, CURLOPT_PREREQDATA, this);
 }
 
+void Transfer::settle() {
+  if (taken_ > 0) request_.budget->end(std::exchange(taken_, 0));
+}
+
 // A connection is about to be made to `address`, which is what the name has really resolved to.
 curl_socket_t Transfer::on_socket(void* self, curlsocktype, curl_sockaddr* address) noexcept {
   Transfer& transfer = *static_cast<Transfer*>(self);
@@ -208,6 +213,11 @@ int Transfer::on_ready(void* self, char* address, char*, int, int) noexcept {
   if (!transfer.through_proxy_ && !transfer.request_.rules->allow_private && is_private_text(address)) {
     transfer.private_address_ = address;
     return CURL_PREREQFUNC_ABORT;
+  }
+  if (HttpBudget* budget = transfer.request_.budget.get()) {
+    transfer.over_quota_ = !budget->take();
+    if (transfer.over_quota_) return CURL_PREREQFUNC_ABORT;
+    ++transfer.taken_;
   }
   ++transfer.requests_;
   return CURL_PREREQFUNC_OK;

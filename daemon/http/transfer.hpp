@@ -24,6 +24,9 @@ class Transfer {
 
   // `options` must outlive the transfer.
   Transfer(HttpTicket ticket, const HttpOptions& options, HttpRequest request, Done done);
+  ~Transfer() { settle(); }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
 
   // Whether it may be sent at all. To be called once, before anything else; what comes back ends the transfer.
   std::optional<HttpError> check();
@@ -43,7 +46,10 @@ class Transfer {
   [[nodiscard]] HttpError timed_out(bool active) const;
   [[nodiscard]] HttpError cancelled() const;
 
-  void tell(HttpResult result) { done_(std::move(result)); }
+  void tell(HttpResult result) {
+    settle();
+    done_(std::move(result));
+  }
 
  private:
   struct SlistCleanup {
@@ -57,6 +63,8 @@ class Transfer {
   std::optional<HttpResult> redirect(const std::string& location);
   HttpResponse take_response();
   HttpResponse kept(HttpResponse response);
+  // Tells the budget that what was taken from it is over.
+  void settle();
   void look_up();
   [[nodiscard]] HttpError error(HttpProblem problem, const std::string& what) const;
   [[nodiscard]] HttpError broken(CURL* easy, CURLcode code) const;
@@ -82,6 +90,8 @@ class Transfer {
   Url wire_;  // the same where it is sent to
   int requests_ = 0;
   int redirects_ = 0;
+  unsigned taken_ = 0;  // from the budget, and not over yet
+  bool over_quota_ = false;
 
   // Of the request under way.
   HeaderList sent_headers_;

@@ -16,6 +16,7 @@ bool is_redirect(int status) {
 }  // namespace
 
 std::optional<HttpResult> Transfer::finish(CURL* easy, CURLcode code) {
+  settle();
   if (own_refusal_) return std::unexpected(std::move(*own_refusal_));
   if (code != CURLE_OK) return std::unexpected(broken(easy, code));
   long status = 0;
@@ -94,6 +95,7 @@ HttpError Transfer::broken(CURL* easy, CURLcode code) const {
   switch (code) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_ABORTED_BY_CALLBACK:
+      if (over_quota_) return error(HttpProblem::quota, "the quota is used up");
       if (!private_address_.empty())
         return error(HttpProblem::refused, "its address is " + private_address_ +
                                                ", a private one; set allow_private for this fetcher if that is meant");
