@@ -17,6 +17,7 @@
 #include "descriptors.hpp"
 #include "control/control_server.hpp"
 #include "fetch/fetchers.hpp"
+#include "http/cache.hpp"
 #include "http/http_client.hpp"
 #include "metrics_page.hpp"
 #include "operator.hpp"
@@ -33,6 +34,7 @@ constexpr Millis settle_look{50};
 constexpr Millis status_every{10000};
 constexpr Millis keys_look{2000};    // how often the keystore is looked at for changes
 constexpr Millis drain_limit{8000};  // after which those who are left are cut off
+constexpr std::size_t cache_bytes = 64U << 20U;  // of answers that are asked for again conditionally
 
 CoreLoop loop_of(boost::asio::io_context& io) {
   CoreLoop loop;
@@ -79,14 +81,17 @@ std::vector<std::string> secrets_in(const KeyValues& keys) {
 
 struct Daemon::Impl {
   Impl(Config given, const std::filesystem::path& host, std::string given_version, std::unique_ptr<Store> store,
-       Keyring given_keyring, KeyValues key_values, Log given_log)
+       const KeyedHash& given_hash, Keyring given_keyring, KeyValues key_values, Log given_log)
       : config(std::move(given)),
         version(std::move(given_version)),
+        hash(given_hash),
         log(std::move(given_log)),
         keyring(std::move(given_keyring)),
         records(store->channels()),
+        spent(store->quotas()),
         http(http_options(), clock),
         store_thread(std::move(store)),
+        quota_book({.loop = loop, .clock = clock, .write = quota_writer()}, std::move(spent)),
         hub({.loop = loop, .clock = clock, .draw_epoch = random_number, .store = store_thread, .log = log},
             {.channels = config.limits.channels,
              .channels_per_address = config.limits.channels_per_address,
@@ -138,6 +143,9 @@ struct Daemon::Impl {
     hooks.unwant = [this](const ChannelId& id) {
       if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->unwant(id.text);
     };
+    hooks.demand = [this](const ChannelId& id, std::size_t count) {
+      if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->set_subscribers(id.text, count);
+    };
     hooks.describe_fetchers = [this](const std::optional<std::string>& name) -> Document {
       if (auto text = fetchers.describe(name)) return {.status = 200, .json = std::move(*text), .etag = {}};
       return {
@@ -181,11 +189,21 @@ struct Daemon::Impl {
     };
     hooks.keep = [this](const ChannelId& id, const Schedule& schedule) { hub.keep(id, schedule); };
     hooks.idle = [this](const ChannelId& id) { hub.idle(id); };
+    hooks.join_quota = [this] { return quota_book.join(); };
+    hooks.name_credential = [this](const std::string& secret) { return hash.name(secret); };
     hooks.settled = [this] {
       pin_channels();
       hub.fetcher_settled();
     };
     return hooks;
+  }
+
+  std::function<void(QuotaRecord, std::function<void(bool)>)> quota_writer() {
+    return [this](QuotaRecord record, std::function<void(bool)> done) {
+      store_thread.spend(std::move(record), [this, done = std::move(done)](bool written) {
+        loop.post([done, written] { done(written); });
+      });
+    };
   }
 
   // Made once for each version of a fetcher's plugin: the committer takes the same rules as a sign that nothing about
@@ -222,7 +240,8 @@ struct Daemon::Impl {
             .ca_file = config.http.ca_file.value_or("").string(),
             .user_agent = config.http.user_agent,
             .requests_per_origin = config.http.requests_per_origin,
-            .body = config.http.body};
+            .body = config.http.body,
+            .cache = std::make_shared<HttpCache>(config.state.directory / "cache", hash, cache_bytes)};
   }
 
   [[nodiscard]] ServerOptions server_options() const {
@@ -270,6 +289,7 @@ struct Daemon::Impl {
     tell_status();
     if (const auto every = service.alive_every()) keep_alive(*every);
     io.run();
+    quota_book.close();
     return {};
   }
 
@@ -397,10 +417,12 @@ struct Daemon::Impl {
   std::mt19937_64 engine{random_number()};
   Config config;
   std::string version;
+  KeyedHash hash;
   Log log;
   Keyring keyring;
   KeyValues first_keys;  // until the fetchers have them
   std::vector<ChannelRecord> records;
+  std::vector<QuotaRecord> spent;
   bool draining = false;
   struct MadeRules {
     std::shared_ptr<const Metadata> of;
@@ -409,6 +431,7 @@ struct Daemon::Impl {
   std::map<std::string, MadeRules> commit_rules;  // of each fetcher
   HttpClient http;
   StoreThread store_thread;
+  QuotaBook quota_book;
   Hub hub;
   Fetchers fetchers;
   Server server;
@@ -419,9 +442,9 @@ struct Daemon::Impl {
 };
 
 Daemon::Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store,
-               Keyring keyring, KeyValues keys, Log log)
-    : impl_(std::make_unique<Impl>(std::move(config), host, version, std::move(store), std::move(keyring),
-                                   std::move(keys), std::move(log))) {}
+               const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log)
+    : impl_(std::make_unique<Impl>(std::move(config), host, std::move(version), std::move(store), hash,
+                                   std::move(keyring), std::move(keys), std::move(log))) {}
 Daemon::~Daemon() = default;
 std::expected<void, std::string> Daemon::run() { return impl_->run(); }
 

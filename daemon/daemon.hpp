@@ -10,6 +10,7 @@
 
 #include "config/config.hpp"
 #include "keyring/keyring.hpp"
+#include "http/keyed_hash.hpp"
 #include "ops/log.hpp"
 #include "store/store.hpp"
 
@@ -17,9 +18,10 @@ namespace restream {
 
 class Daemon {
  public:
-  // `host` is restream-fetcher-host; `keys` is what `keyring` has read already.
-  Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store, Keyring keyring,
-         KeyValues keys, Log log);
+  // `host` is restream-fetcher-host; `hash` names what must not be written down; `keys` is what `keyring` has read
+  // already.
+  Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store,
+         const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;

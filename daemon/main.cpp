@@ -77,16 +77,16 @@ int run(const Config& config) {
   log.info("restreamd starts", {{"version", RESTREAM_VERSION}});
   raise_descriptor_limit(config, log);
   if (const std::string problem = check_sandbox(config, log); !problem.empty()) return complain(exit_runtime, problem);
-  for (const auto& [name, fetcher] : config.fetchers)
-    if (fetcher.quota) log.warning("quota is set, but calls are not counted in this version", {{"fetcher", name}});
   auto store = open_sqlite_store(config.state.directory);
   if (!store)
     return complain(store.error().kind == StoreOpenError::Kind::io ? exit_runtime : exit_state, store.error().message);
+  const auto hash = open_keyed_hash(config.state.directory / "hash.key");
+  if (!hash) return complain(exit_state, hash.error());
   Keyring keyring(config.keys, config.state.directory);
   auto keys = keyring.read();
   if (!keys) return complain(exit_state, keys.error());
-  Daemon daemon(config, find_host(config), RESTREAM_VERSION, std::move(*store), std::move(keyring), std::move(*keys),
-                log);
+  Daemon daemon(config, find_host(config), RESTREAM_VERSION, std::move(*store), *hash, std::move(keyring),
+                std::move(*keys), log);
   if (const auto done = daemon.run(); !done) return complain(exit_runtime, done.error());
   log.info("restreamd ends");
   return exit_fine;

@@ -59,6 +59,7 @@ void Hub::Impl::demand_changed(Channel& channel, std::size_t before) {
   } else if (before > 0 && now == 0) {
     hooks.unwant(channel.id);
   }
+  if (hooks.demand && now > 0 && now != before) hooks.demand(channel.id, now);
 }
 
 void Hub::Impl::drop_if_idle(const std::string& id) {

@@ -40,6 +40,7 @@ struct HubHooks {
       resolve;
   std::function<void(const ChannelId&, const Schedule& known)> want;  // the first one came
   std::function<void(const ChannelId&)> unwant;                       // the last one left
+  std::function<void(const ChannelId&, std::size_t)> demand;          // so many want it now; may be null
   std::function<Document(const std::optional<std::string>& fetcher)> describe_fetchers;
   std::function<Readiness()> readiness;  // the store's part is the hub's
   std::function<std::string()> metrics;  // Prometheus text of the whole daemon

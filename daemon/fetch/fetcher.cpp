@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
+#include "fetch/quota_terms.hpp"
 #include "fetch/timetable.hpp"
 #include "fetch/verdicts.hpp"
 
@@ -25,8 +26,10 @@ struct ChannelPoll {
   SteadyTime linger_until;
   bool in_flight = false;                 // called, or its result is being committed
   bool waiting = false;                   // due, but the plugin is down or a key is missing
+  bool queued = false;                    // due, and its turn has not come
   bool refused = false;                   // the plugin does not take its params any more
   std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
+  std::shared_ptr<Allowance> allowance;
   Hints hints;                            // of the poll under way
 };
 
@@ -39,7 +42,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
         loop(std::move(l)),
         random(std::move(r)),
         log(std::move(lg)),
-        hooks(std::move(h)) {}
+        hooks(std::move(h)),
+        quota(hooks.join_quota ? hooks.join_quota() : nullptr) {}
 
   // --- the plugin and its metadata -------------------------------------------------------------------------------
 
@@ -79,6 +83,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void adopt(Introduction introduction) {
     metadata = std::move(introduction.metadata);
     rules = std::move(introduction.rules);
+    set_quota_terms();
     interval = std::chrono::duration_cast<Millis>(metadata->poll_interval);
     if (settings.poll_interval && (settings.force_interval || *settings.poll_interval > interval)) {
       interval = *settings.poll_interval;
@@ -196,6 +201,46 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     });
   }
 
+  // --- quota --------------------------------------------------------------------------------------------------------
+
+  void set_quota_terms() {
+    if (!quota || !metadata) return;
+    quota->set_terms(quota_terms(*metadata, settings.quota, keys, *rules, hooks.name_credential));
+  }
+
+  // Comes back by poll_now() with the allowance.
+  void ask_quota(ChannelPoll& poll) {
+    if (std::exchange(poll.queued, true)) return;
+    QuotaTurn turn;
+    turn.go = [weak = weak_from_this(), name = poll.id.text](std::shared_ptr<Allowance> allowance) {
+      const auto self = weak.lock();
+      const auto found = self ? self->polls.find(name) : decltype(self->polls.find(name)){};
+      if (!self || found == self->polls.end() || found->second.in_flight) return allowance->finish();
+      found->second.queued = false;
+      found->second.allowance = std::move(allowance);
+      self->poll_now(found->second);
+      self->give_back(found->second);
+    };
+    turn.wait = [weak = weak_from_this(), name = poll.id.text](WallTime until) {
+      const auto self = weak.lock();
+      if (!self) return;
+      if (const auto found = self->polls.find(name); found != self->polls.end())
+        self->tell(found->second, State::limited, Reason::quota,
+                   "the quota is used up; the next poll comes when there are calls again", until);
+    };
+    quota->ask(poll.id.text, interval, !poll.schedule.last_poll, std::move(turn));
+  }
+
+  // What a poll that did not begin, or that is over, has not used.
+  void give_back(ChannelPoll& poll) {
+    if (!poll.in_flight && poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
+  }
+
+  WallTime next_poll(const ChannelPoll& poll, const Schedule& schedule) const {
+    const Millis delay = std::chrono::ceil<Millis>(*schedule.not_before - *schedule.last_poll);
+    return quota ? *schedule.last_poll + quota->stretched(poll.id.text, delay) : *schedule.not_before;
+  }
+
   // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
   bool drop_if_unwanted(const std::string& name) {
     const auto found = polls.find(name);
@@ -203,6 +248,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     const ChannelPoll& poll = found->second;
     if (poll.wanted || poll.in_flight || clock.steady() < poll.linger_until) return false;
     table.clear(name);
+    if (quota) quota->leave(name);
     const ChannelId id = poll.id;
     hooks.keep(id, poll.schedule);
     polls.erase(found);
@@ -264,6 +310,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       return;
     }
     poll.waiting = false;
+    if (quota && !poll.allowance) return ask_quota(poll);
     poll.in_flight = true;
     poll.asked = metadata;
     poll.hints = {};
@@ -280,6 +327,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
                 .request = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                 .timeout = settings.call_timeout,
                 .rules = rules,
+                .allowance = poll.allowance,
+                .limited_status = metadata->limited_status,
                 .done = [weak = weak_from_this(), name = poll.id.text](PluginReply reply) {
                   if (const auto self = weak.lock()) self->on_reply(name, std::move(reply));
                 }});
@@ -288,6 +337,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void on_reply(const std::string& name, PluginReply reply) {
     ChannelPoll& poll = polls.at(name);  // a channel with a poll in flight is never dropped
     poll.hints = reply.hints;
+    if (poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
     if (reply.kind == PluginReply::Kind::retry) {
       poll.in_flight = false;
       poll.waiting = true;
@@ -316,7 +366,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
         poll.in_flight = false;
         poll.schedule = schedule;
         if (stays_ended(poll)) return;
-        tell(poll, State::live, Reason::none, "the last poll succeeded", schedule.not_before);
+        tell(poll, State::live, Reason::none, "the last poll succeeded", next_poll(poll, schedule));
         const auto delay = std::chrono::ceil<Millis>(*schedule.not_before - *schedule.last_poll);
         if (!drop_if_unwanted(name)) plan(poll, delay);
         return;
@@ -332,7 +382,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       case PollVerdict::Kind::bad_result:
         return fail(poll, {State::failing, Reason::bad_result, verdict.problem});
       case PollVerdict::Kind::api_error:
-        return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints));
+        return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints, metadata->limited_status));
     }
   }
 
@@ -398,12 +448,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       for (const std::string& key : metadata->keys) presence[key] = keys.contains(key) ? "present" : "missing";
     }
     entry["keys"] = std::move(presence);
-    // What is left of a quota is not counted yet: null says so.
-    const bool has_quota = metadata && metadata->quota;
-    json quota = has_quota ? json::parse(metadata->json).at("quota") : json();
-    entry["quota"] =
-        has_quota ? json{{"calls", quota.at("calls")}, {"per", quota.at("per")}, {"left", nullptr}, {"renews", nullptr}}
-                  : json();
+    entry["quota"] = quota && metadata ? json::parse(quota_json(quota->view())) : json();
     entry["channels"] = polls.size();
     return entry.dump();
   }
@@ -414,6 +459,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   Random random;
   Log log;
   FetcherHooks hooks;
+  std::shared_ptr<QuotaMember> quota;  // null: nothing is counted
 
   PluginState plugin_state = PluginState::loading;
   std::string plugin_problem = "it is being loaded";
@@ -449,6 +495,7 @@ bool Fetcher::enabled() const { return impl_->settings.enabled; }
 void Fetcher::plugin_changed(PluginState state, const std::string& problem) { impl_->plugin_changed(state, problem); }
 void Fetcher::set_keys(std::map<std::string, std::string> keys) {
   impl_->keys = std::move(keys);
+  impl_->set_quota_terms();
   if (impl_->metadata) impl_->resume_waiting();
 }
 bool Fetcher::settled() const { return impl_->is_settled; }
@@ -462,6 +509,9 @@ std::expected<void, std::string> Fetcher::poll_soon(const std::string& channel) 
   impl_->table.clear(channel);
   impl_->poll_now(found->second);
   return {};
+}
+void Fetcher::set_subscribers(const std::string& channel, std::size_t count) {
+  if (impl_->quota) impl_->quota->set_subscribers(channel, count);
 }
 void Fetcher::finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict) {
   impl_->finished(channel, schedule, verdict);

@@ -18,6 +18,7 @@
 
 #include "fetch/introduction.hpp"
 #include "fetch/plugin.hpp"
+#include "fetch/quota_book.hpp"
 #include "http/http_client.hpp"
 #include "model/channel_id.hpp"
 #include "model/metadata.hpp"
@@ -39,6 +40,7 @@ struct FetcherSettings {
   std::string connect_to;  // config `origin`
   bool allow_private = false;
   Millis call_timeout{30000};
+  std::optional<QuotaLimit> quota;  // instead of the metadata's
 };
 
 // A good answer of the plugin, to be committed.
@@ -70,6 +72,9 @@ struct FetcherHooks {
   std::function<void(const ChannelId&, const Schedule&)> keep;                   // a schedule changed without a commit
   std::function<void(const ChannelId&)> idle;                                    // no longer polled, nothing under way
   std::function<void()> settled;                                                 // resolve() now knows
+  // Null: nothing is counted. Otherwise a member of the quota book for each fetcher, and the name of a credential.
+  std::function<std::shared_ptr<QuotaMember>()> join_quota;
+  std::function<std::string(const std::string& secret)> name_credential;
 };
 
 class Fetcher {
@@ -103,6 +108,7 @@ class Fetcher {
   // Somebody wants the channel / nobody does any more. `known` is what the store remembers of it.
   void want(const ChannelId& channel, const Schedule& known);
   void unwant(const std::string& channel);
+  void set_subscribers(const std::string& channel, std::size_t count);
 
   // Polls a channel now that is polled anyway, whatever its next time is. The error is a sentence.
   [[nodiscard]] std::expected<void, std::string> poll_soon(const std::string& channel);

@@ -20,7 +20,8 @@ FetcherSettings settings_of(const std::string& name, const FetcherConfig& config
           .force_interval = config.force_interval,
           .connect_to = config.origin.value_or(""),
           .allow_private = config.allow_private,
-          .call_timeout = call_timeout};
+          .call_timeout = call_timeout,
+          .quota = config.quota ? std::optional(QuotaLimit{config.quota->calls, config.quota->per}) : std::nullopt};
 }
 
 }  // namespace

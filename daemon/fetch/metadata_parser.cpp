@@ -117,6 +117,19 @@ std::optional<QuotaSpec> quota_in(const json& object) {
                    .shared_key = text_in(*found, "shared_key", false)};
 }
 
+std::vector<int> limited_status_in(const json& object) {
+  std::vector<int> out;
+  const auto found = object.find("limited_status");
+  if (found == object.end()) return out;
+  if (!found->is_array()) refuse("limited_status", "an array of statuses from 400 to 599");
+  for (const json& one : *found) {
+    if (!one.is_number_unsigned() || one < 400 || one > 599)
+      refuse("limited_status", "an array of statuses from 400 to 599");
+    out.push_back(one.get<int>());
+  }
+  return out;
+}
+
 Metadata read(const json& object) {
   if (!object.is_object()) throw Refused("metadata must be a JSON object");
   Metadata metadata;
@@ -139,6 +152,7 @@ Metadata read(const json& object) {
     for (const auto& [name, value] : params->items()) metadata.params.push_back(param_of(name, value));
   }
   metadata.quota = quota_in(object);
+  metadata.limited_status = limited_status_in(object);
   metadata.complete = flag_in(object, "complete");
   metadata.ignore = pointers_in(object, "ignore");
   metadata.unordered = pointers_in(object, "unordered");

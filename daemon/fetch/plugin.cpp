@@ -31,6 +31,7 @@ std::int32_t code_of(HttpProblem problem) {
     case HttpProblem::bad_request:
       return RESTREAM_BAD_REQUEST;
     case HttpProblem::refused:
+    case HttpProblem::quota:
       return RESTREAM_REFUSED;
     case HttpProblem::unreachable:
       return RESTREAM_UNREACHABLE;
@@ -89,6 +90,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   // A call under way in the host.
   struct Call {
     std::shared_ptr<const HttpRules> rules;
+    std::shared_ptr<Allowance> allowance;
+    std::vector<int> limited_status;
     SteadyTime http_deadline;
     std::function<void(PluginReply)> done;
     PluginReply reply;  // filled as its requests are answered
@@ -274,6 +277,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                            if (const auto self = weak.lock()) self->on_result(*number, std::move(result));
                          });
     calls.emplace(*number, Call{.rules = std::move(asked.rules),
+                                .allowance = std::move(asked.allowance),
+                                .limited_status = std::move(asked.limited_status),
                                 .http_deadline = now + http_part(asked.timeout),
                                 .done = std::move(asked.done),
                                 .reply = {},
@@ -320,7 +325,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                         .headers = std::move(asked.headers),
                         .body = std::move(asked.body),
                         .deadline = call.http_deadline,
-                        .rules = call.rules};
+                        .rules = call.rules,
+                        .budget = call.allowance};
     auto answered = [weak = weak_from_this(), number, loop = around.loop,
                      reply = std::move(reply)](HttpResult result) mutable {
       // On the http thread: core is where everything else is.
@@ -341,6 +347,10 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       reply.http_message.clear();
       reply.http_status = result->status;
       reply.hints = read_hints(result->headers, around.clock.wall());
+      const bool limited =
+          result->status == 429 || std::ranges::count(found->second.limited_status, result->status) > 0;
+      if (found->second.allowance)
+        found->second.allowance->answered(result->headers, around.clock.wall(), reply.hints.retry_after, limited);
     } else {
       reply.http_problem = result.error().problem;
       reply.http_message = result.error().message;

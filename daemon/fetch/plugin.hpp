@@ -15,8 +15,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fetch/host_process.hpp"
+#include "fetch/quota_book.hpp"
 #include "fetch/schedule.hpp"
 #include "http/http_client.hpp"
 #include "model/clock.hpp"
@@ -58,6 +60,8 @@ struct PluginCall {
   std::string request;
   Millis timeout{};
   std::shared_ptr<const HttpRules> rules;  // null: no HTTP
+  std::shared_ptr<Allowance> allowance;    // null: nothing is counted
+  std::vector<int> limited_status;         // of an answer, besides 429: too many requests
   std::function<void(PluginReply)> done;
 };
 
