@@ -30,6 +30,7 @@ struct ChannelPoll {
   bool refused = false;                   // the plugin does not take its params any more
   std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
   std::shared_ptr<Allowance> allowance;
+  SteadyTime called;                      // when the poll under way began
   Hints hints;                            // of the poll under way
 };
 
@@ -312,6 +313,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     poll.waiting = false;
     if (quota && !poll.allowance) return ask_quota(poll);
     poll.in_flight = true;
+    poll.called = clock.steady();
     poll.asked = metadata;
     poll.hints = {};
     nlohmann::json declared = nlohmann::json::object();
@@ -337,6 +339,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void on_reply(const std::string& name, PluginReply reply) {
     ChannelPoll& poll = polls.at(name);  // a channel with a poll in flight is never dropped
     poll.hints = reply.hints;
+    counts.seconds.add(clock.steady() - poll.called);
     if (poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
     if (reply.kind == PluginReply::Kind::retry) {
       poll.in_flight = false;
@@ -364,6 +367,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     switch (verdict.kind) {
       case PollVerdict::Kind::committed: {
         poll.in_flight = false;
+        ++counts.polls[Reason::none];
         poll.schedule = schedule;
         if (stays_ended(poll)) return;
         tell(poll, State::live, Reason::none, "the last poll succeeded", next_poll(poll, schedule));
@@ -395,6 +399,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   void fail(ChannelPoll& poll, Failure failure) {
     poll.in_flight = false;
+    ++counts.polls[failure.reason];
     if (failure.reason == Reason::bad_result) result_problem = log.redact(poll.id.text + ": " + failure.message);
     const WallTime now = clock.wall();
     ++poll.schedule.failures;
@@ -459,6 +464,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   Random random;
   Log log;
   FetcherHooks hooks;
+  Counts counts;
   std::shared_ptr<QuotaMember> quota;  // null: nothing is counted
 
   PluginState plugin_state = PluginState::loading;
@@ -518,6 +524,11 @@ void Fetcher::finished(const std::string& channel, const Schedule& schedule, con
 }
 std::string Fetcher::describe(std::uint64_t restarts, const std::string& last_error) const {
   return impl_->describe(restarts, last_error);
+}
+const Fetcher::Counts& Fetcher::counts() const { return impl_->counts; }
+std::optional<std::uint64_t> Fetcher::quota_left() const {
+  if (!impl_->quota || !impl_->metadata) return std::nullopt;
+  return impl_->quota->view().left;
 }
 std::string Fetcher::missing_key() const {
   const std::string missing = impl_->metadata ? impl_->missing_keys() : "";
