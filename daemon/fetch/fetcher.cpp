@@ -58,6 +58,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       case PluginState::ready:
         return resume_waiting();
       case PluginState::restarting:
+        // Another version is there by now, and cannot get on its feet: that is news, but no reason to poll.
+        if (ended != Reason::none && !refused_alone) end_all(Reason::plugin_crashed, "the plugin is down: " + problem);
         if (!metadata) settle();
         return;
       case PluginState::refused:
@@ -96,6 +98,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
                                {"plugin", settings.plugin},
                                {"interval", std::to_string(interval.count()) + "ms"}});
     const bool had_ended = std::exchange(ended, Reason::none) != Reason::none;
+    refused_alone = false;
     end_problem.clear();
     renamed.clear();
     for (auto& [name, poll] : polls) fit(poll, had_ended);
@@ -121,17 +124,21 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void refuse(const std::string& reason) {
     log.error("fetcher refused", {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"reason", reason}});
     end_all(Reason::refused, reason);
+    refused_alone = true;
   }
 
   void end_all(Reason reason, const std::string& problem) {
     ended = reason;
     end_problem = problem;
+    refused_alone = false;
     for (auto& [name, poll] : polls) {
       table.clear(name);
-      tell(poll, State::unavailable, reason, problem, std::nullopt);
+      tell(poll, state_when_ended(), reason, problem, std::nullopt);
     }
     settle();
   }
+
+  State state_when_ended() const { return ended == Reason::plugin_crashed ? State::failing : State::unavailable; }
 
   void settle() {
     is_settled = true;
@@ -169,7 +176,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     poll.schedule.last_demand = clock.wall();
     poll.status.at = clock.wall();
     if (ended != Reason::none) {
-      tell(poll, State::unavailable, ended, end_problem, std::nullopt);
+      tell(poll, state_when_ended(), ended, end_problem, std::nullopt);
       return;
     }
     begin(poll);
@@ -429,7 +436,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   std::pair<State, Reason> health() const {
     if (!settings.enabled) return {State::unavailable, Reason::disabled};
-    if (ended != Reason::none) return {State::unavailable, ended};
+    if (ended != Reason::none) return {state_when_ended(), ended};
     if (plugin_state == PluginState::restarting) return {State::failing, Reason::plugin_crashed};
     if (!metadata || plugin_state == PluginState::loading) return {State::pending, Reason::none};
     if (!missing_keys().empty()) return {State::needs_key, Reason::missing_key};
@@ -470,7 +477,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   PluginState plugin_state = PluginState::loading;
   std::string plugin_problem = "it is being loaded";
   bool is_settled = false;
-  Reason ended = Reason::none;  // refused, held or removed: no polls until a version is adopted
+  Reason ended = Reason::none;  // refused, held, removed, or crashed since: no polls until a version is adopted
+  bool refused_alone = false;   // the version that serves others is no good for this fetcher
   std::string end_problem;
   std::string result_problem;  // of the last result that could not be used, whichever channel's
   std::shared_ptr<const Metadata> metadata;
