@@ -1,5 +1,5 @@
-// The serve threads: listener, HTTP, WebSocket, event streams. Owns N threads, each with its own io_context and its own
-// sessions; a session never leaves its thread, so nothing here is locked. Knows channels by Feed only.
+// The serve threads: listener, HTTP, WebSocket. Owns N threads, each with its own io_context and its own sessions; a
+// session never leaves its thread, so nothing here is locked. Knows channels by Feed only.
 #pragma once
 
 #include <cstddef>
@@ -55,8 +55,8 @@ class Server {
 
   [[nodiscard]] std::uint16_t port() const;  // after start()
 
-  // New requests get 503; WebSockets are closed with 1001 and event streams ended, spread over `over`; `done` (on a
-  // serve thread) when the last one is gone.
+  // New requests get 503; WebSockets are closed with 1001, spread over `over`; `done` (on a serve thread) when the last
+  // one is gone.
   void drain(Millis over, std::function<void()> done);
 
  private:
