@@ -110,7 +110,7 @@ void route(Loop& loop, const Request& request, const std::string& address, const
     answer.close = true;
     return reply(std::move(answer));
   }
-  if (asks_for_page(request)) return reply(page_answer());
+  if (asks_for_page(path, request.header("accept"))) return reply(page_answer());
   if (path == "/" || path == "/fetchers") {
     const Reply catalogue = [reply, vary = path == "/"](Answer answer) {
       if (vary) answer.headers.emplace_back("Vary", "Accept");
@@ -122,10 +122,6 @@ void route(Loop& loop, const Request& request, const std::string& address, const
   if (path.starts_with(channels_prefix)) return answer_channel(loop, request, address, reply);
   if (path.starts_with(fetchers_prefix)) return answer_fetcher(loop, request, reply);
   reply(not_found(path));
-}
-
-bool asks_for_page(const Request& request) {
-  return request.path == "/" && request.header("accept").find("text/html") != std::string_view::npos;
 }
 
 std::optional<Answer> upgrade_refusal(const Loop& loop, const Request& request) {

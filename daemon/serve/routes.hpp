@@ -13,10 +13,6 @@ namespace restream {
 // Calls `reply` once: at once, or later on the loop's thread when core has to be asked.
 void route(Loop& loop, const Request& request, const std::string& address, const std::function<void(Answer)>& reply);
 
-// The viewer's page, which is given to anybody: it holds nothing of this server's own, and a browser that opens it has
-// nothing to show yet that would let it in.
-bool asks_for_page(const Request& request);
-
 // Null when the request may become a WebSocket; else what to answer instead.
 std::optional<Answer> upgrade_refusal(const Loop& loop, const Request& request);
 
