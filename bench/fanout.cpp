@@ -91,9 +91,8 @@ class Bed {
     hub_.serve_on(std::move(threads));
     if (auto started = server_.start(hub_.feed()); !started) throw std::runtime_error(started.error());
     core_ = std::thread([this] { io_.run(); });
-    hub_.feed().attach(
-        {.serve = tap_, .fetcher = "bench", .params = {}, .since = {}, .deliver = Deliver::both, .address = {}},
-        [](const auto&) {});
+    hub_.feed().attach({.serve = tap_, .fetcher = "bench", .params = {}, .since = {}, .form = {}, .visitor = {}},
+                       [](const auto&) {});
   }
   ~Bed() {
     io_.stop();

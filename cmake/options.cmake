@@ -7,6 +7,9 @@ target_compile_options(restream_options INTERFACE
 target_compile_options(restream_options INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow
   -Wno-array-bounds -Wno-stringop-overread -Wno-dangling-pointer>)
+if(RESTREAM_FUZZ)
+  target_compile_options(restream_options INTERFACE -fsanitize=fuzzer-no-link -Wno-error)
+endif()
 if(RESTREAM_SANITIZE)
   target_compile_options(restream_options INTERFACE -fsanitize=${RESTREAM_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(restream_options INTERFACE -fsanitize=${RESTREAM_SANITIZE})

@@ -13,15 +13,28 @@
 
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
+#include "config/tokens.hpp"
+#include "descriptors.hpp"
+#include "control/control_server.hpp"
+#include "fetch/fetchers.hpp"
+#include "http/cache.hpp"
 #include "http/http_client.hpp"
+#include "metrics_page.hpp"
+#include "operator.hpp"
+#include "ops/service_manager.hpp"
 #include "serve/server.hpp"
+#include "serve/tls.hpp"
 
 namespace restream {
 
 namespace {
 
-constexpr Millis drain_time{3000};   // over which subscribers are sent away
+constexpr Millis drain_time{3000};  // over which subscribers are sent away
+constexpr Millis settle_look{50};
+constexpr Millis status_every{10000};
+constexpr Millis keys_look{2000};    // how often the keystore is looked at for changes
 constexpr Millis drain_limit{8000};  // after which those who are left are cut off
+constexpr std::size_t cache_bytes = 64U << 20U;  // of answers that are asked for again conditionally
 
 CoreLoop loop_of(boost::asio::io_context& io) {
   CoreLoop loop;
@@ -67,23 +80,44 @@ std::vector<std::string> secrets_in(const KeyValues& keys) {
 }  // namespace
 
 struct Daemon::Impl {
-  Impl(Config given, const std::filesystem::path& host, const std::string& version, std::unique_ptr<Store> store,
-       KeyValues key_values, ReadKeys reader, Log given_log)
+  Impl(Config given, const std::filesystem::path& host, std::string given_version, std::unique_ptr<Store> store,
+       const KeyedHash& given_hash, Keyring given_keyring, KeyValues key_values, Log given_log)
       : config(std::move(given)),
+        version(std::move(given_version)),
+        hash(given_hash),
         log(std::move(given_log)),
-        read_keys(std::move(reader)),
+        keyring(std::move(given_keyring)),
         records(store->channels()),
+        spent(store->quotas()),
         http(http_options(), clock),
         store_thread(std::move(store)),
+        quota_book({.loop = loop, .clock = clock, .write = quota_writer()}, std::move(spent)),
         hub({.loop = loop, .clock = clock, .draw_epoch = random_number, .store = store_thread, .log = log},
             {.channels = config.limits.channels,
              .channels_per_address = config.limits.channels_per_address,
              .forget = config.state.forget},
             std::move(records), hub_hooks()),
-        fetchers(
-            {.io = io, .loop = loop, .clock = clock, .random = [this] { return draw(); }, .http = http, .log = log},
-            config, host, fetcher_hooks()),
-        server(server_options(version), clock, log) {
+        fetchers({.io = io,
+                  .loop = loop,
+                  .clock = clock,
+                  .random = [this] { return draw(); },
+                  .http = http,
+                  .log = log,
+                  .scratch = config.state.directory},
+                 config, host, fetcher_hooks()),
+        server(server_options(), clock, log),
+        operator_({.hub = hub,
+                   .fetchers = fetchers,
+                   .clock = clock,
+                   .version = version,
+                   .address = [this] { return (config.listen.tls ? "https://" : "http://") + address_text(); },
+                   .reload = [this] { return reload(); }}),
+        control(
+            io, config.state.directory / "control.sock",
+            [this](const ControlRequest& request, const std::shared_ptr<ControlReply>& reply) {
+              operator_.handle(request, reply);
+            },
+            log) {
     log.set_secrets(secrets_in(key_values));
     first_keys = std::move(key_values);
   }
@@ -109,6 +143,9 @@ struct Daemon::Impl {
     hooks.unwant = [this](const ChannelId& id) {
       if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->unwant(id.text);
     };
+    hooks.demand = [this](const ChannelId& id, std::size_t count) {
+      if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->set_subscribers(id.text, count);
+    };
     hooks.describe_fetchers = [this](const std::optional<std::string>& name) -> Document {
       if (auto text = fetchers.describe(name)) return {.status = 200, .json = std::move(*text), .etag = {}};
       return {
@@ -116,6 +153,14 @@ struct Daemon::Impl {
           .json =
               R"({"type":"error","code":"unknown_channel","message":"there is no such fetcher; GET /fetchers lists those there are"})",
           .etag = {}};
+    };
+    hooks.metrics = [this] {
+      return metrics_page({.hub = hub,
+                           .store = store_thread,
+                           .fetchers = fetchers,
+                           .http = http,
+                           .server = server,
+                           .version = version});
     };
     hooks.readiness = [this]() -> Readiness {
       if (draining) return {false, "shutting down"};
@@ -128,7 +173,7 @@ struct Daemon::Impl {
   FetcherHooks fetcher_hooks() {
     FetcherHooks hooks;
     hooks.polled = [this](Polled polled) {
-      auto rules = rules_of(polled.channel.fetcher, *polled.metadata);
+      auto rules = rules_of(polled.channel.fetcher, polled.metadata);
       auto done = [this, id = polled.channel, schedule = polled.schedule](const PollOutcome& outcome) {
         if (outcome.skipped > 0 || outcome.repeated > 0)
           log.warning("a poll's result held items without an id, or ids twice",
@@ -144,6 +189,8 @@ struct Daemon::Impl {
     };
     hooks.keep = [this](const ChannelId& id, const Schedule& schedule) { hub.keep(id, schedule); };
     hooks.idle = [this](const ChannelId& id) { hub.idle(id); };
+    hooks.join_quota = [this] { return quota_book.join(); };
+    hooks.name_credential = [this](const std::string& secret) { return hash.name(secret); };
     hooks.settled = [this] {
       pin_channels();
       hub.fetcher_settled();
@@ -151,16 +198,28 @@ struct Daemon::Impl {
     return hooks;
   }
 
-  // Made once for each fetcher: the committer takes the same rules as a sign that nothing about them has changed.
-  std::shared_ptr<const CommitRules> rules_of(const std::string& fetcher, const Metadata& metadata) {
-    std::shared_ptr<const CommitRules>& rules = commit_rules[fetcher];
-    if (!rules)
-      rules = std::make_shared<const CommitRules>(CommitRules{
-          .diff = {.id_field = metadata.id_field, .ignore = metadata.ignore, .unordered = metadata.unordered},
-          .complete = metadata.complete,
-          .keep_events = config.state.events,
-          .events_age = config.state.events_age});
-    return rules;
+  std::function<void(QuotaRecord, std::function<void(bool)>)> quota_writer() {
+    return [this](QuotaRecord record, std::function<void(bool)> done) {
+      store_thread.spend(std::move(record), [this, done = std::move(done)](bool written) {
+        loop.post([done, written] { done(written); });
+      });
+    };
+  }
+
+  // Made once for each version of a fetcher's plugin: the committer takes the same rules as a sign that nothing about
+  // them has changed.
+  std::shared_ptr<const CommitRules> rules_of(const std::string& fetcher,
+                                              const std::shared_ptr<const Metadata>& metadata) {
+    MadeRules& made = commit_rules[fetcher];
+    if (made.of != metadata)
+      made = {
+          .of = metadata,
+          .rules = std::make_shared<const CommitRules>(CommitRules{
+              .diff = {.id_field = metadata->id_field, .ignore = metadata->ignore, .unordered = metadata->unordered},
+              .complete = metadata->complete,
+              .keep_events = config.state.events,
+              .events_age = config.state.events_age})};
+    return made.rules;
   }
 
   void pin_channels() {
@@ -181,17 +240,19 @@ struct Daemon::Impl {
             .ca_file = config.http.ca_file.value_or("").string(),
             .user_agent = config.http.user_agent,
             .requests_per_origin = config.http.requests_per_origin,
-            .body = config.http.body};
+            .body = config.http.body,
+            .cache = std::make_shared<HttpCache>(config.state.directory / "cache", hash, cache_bytes)};
   }
 
-  [[nodiscard]] ServerOptions server_options(const std::string& version) const {
+  [[nodiscard]] ServerOptions server_options() const {
     const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
     ServerOptions options;
     options.address = config.listen.address;
     options.port = config.listen.port;
     options.threads = config.listen.threads == 0 ? cores : config.listen.threads;
     options.origins = config.listen.origins;
-    options.connections = config.limits.connections;
+    options.trusted_proxies = config.listen.trusted_proxies;
+    options.connections = std::min(config.limits.connections, descriptors_for_clients());
     options.connections_per_address = config.limits.connections_per_address;
     options.subscriptions_per_connection = config.limits.subscriptions_per_connection;
     options.message_size = config.limits.message_size;
@@ -206,12 +267,29 @@ struct Daemon::Impl {
     // Signals come by way of the loop; a broken pipe is an error value where it happens.
     std::signal(SIGPIPE, SIG_IGN);
     wait_for_signal();
-    if (auto started = fetchers.start(); !started) return started;
+    fetchers.start();
     fetchers.set_keys(std::exchange(first_keys, {}));
-    hub.serve_on(server.threads());
+    if (config.listen.tls) {
+      auto tls = TlsContext::load(config.listen.tls->certificate, config.listen.tls->key);
+      if (!tls) return std::unexpected(tls.error());
+      server.set_tls(std::move(*tls));
+    }
+    if (config.tokens) {
+      auto tokens = load_tokens(*config.tokens);
+      if (!tokens) return std::unexpected(tokens.error().where + ": " + tokens.error().message);
+      server.set_tokens(std::move(*tokens));
+    }
+    watch_keys();
+    std::vector<ServeThread> threads = server.threads();
+    threads.push_back(operator_.entrance(static_cast<ServeNumber>(threads.size())));
+    hub.serve_on(std::move(threads));
     if (auto started = server.start(hub.feed()); !started) return started;
+    if (auto started = control.start(); !started) return started;
     log.info("listening", {{"address", address_text()}});
+    tell_status();
+    if (const auto every = service.alive_every()) keep_alive(*every);
     io.run();
+    quota_book.close();
     return {};
   }
 
@@ -224,7 +302,9 @@ struct Daemon::Impl {
     signals.async_wait([this](const boost::system::error_code& failed, int signal) {
       if (failed) return;
       if (signal == SIGHUP) {
-        reload_keys();
+        service.reloading();
+        static_cast<void>(reload());
+        service.reloaded(status_text());
       } else if (std::exchange(draining, true)) {
         log.warning("second signal: stopping at once");
         io.stop();
@@ -236,15 +316,91 @@ struct Daemon::Impl {
     });
   }
 
-  void reload_keys() {
-    auto keys = read_keys();
-    if (!keys) return log.error("the keystore cannot be read; the keys stay as they were", {{"reason", keys.error()}});
+  void watch_keys() {
+    loop.at(clock.steady() + keys_look, [this] {
+      if (keyring.changed()) static_cast<void>(reload_keys());
+      watch_keys();
+    });
+  }
+
+  // What SIGHUP and `restreamctl reload` do. Each part that cannot be read stays as it was; the log and the answer say
+  // why.
+  std::expected<std::string, std::string> reload() {
+    fetchers.rescan();
+    std::string problems;
+    for (const auto& done : {reload_keys(), reload_tokens(), reload_certificate()})
+      if (!done) problems += (problems.empty() ? "" : "; ") + done.error();
+    if (!problems.empty()) return std::unexpected(problems);
+    return "keys, tokens, certificate and plugins read anew; the configuration is read at the start only";
+  }
+
+  std::expected<void, std::string> reload_keys() {
+    auto keys = keyring.read();
+    if (!keys) {
+      log.error("the keystore cannot be read; the keys stay as they were", {{"reason", keys.error()}});
+      return std::unexpected("the keys stay as they were: " + keys.error());
+    }
     log.set_secrets(secrets_in(*keys));
     fetchers.set_keys(*keys);
-    log.info("keys read anew; the configuration is read at the start only");
+    log.info("keys read anew");
+    return {};
+  }
+
+  // --- what systemd hears -----------------------------------------------------------------------------------------
+
+  // The line in `systemctl status`: where it listens, and what to do next.
+  [[nodiscard]] std::string status_text() {
+    const std::string where = "listening on " + address_text();
+    if (const std::string todo = fetchers.to_do(); !todo.empty()) return where + "; next: " + todo;
+    return where + "; " + fetchers.summary();
+  }
+
+  // Ready when every plugin is loaded or refused, and from then on every few seconds what has changed.
+  void tell_status() {
+    if (draining) return;
+    if (fetchers.settled()) {
+      if (std::exchange(said_ready, true)) {
+        service.status(status_text());
+      } else {
+        service.ready(status_text());
+      }
+    }
+    loop.at(clock.steady() + (said_ready ? status_every : settle_look), [this] { tell_status(); });
+  }
+
+  // Core is alive when it gets to do this.
+  void keep_alive(Millis every) {
+    service.alive();
+    loop.at(clock.steady() + every, [this, every] { keep_alive(every); });
+  }
+
+  std::expected<void, std::string> reload_tokens() {
+    if (!config.tokens) return {};
+    auto tokens = load_tokens(*config.tokens);
+    if (!tokens) {
+      const std::string reason = tokens.error().where + ": " + tokens.error().message;
+      log.error("the tokens cannot be read; they stay as they were", {{"reason", reason}});
+      return std::unexpected("the tokens stay as they were: " + reason);
+    }
+    log.info("tokens read anew", {{"tokens", std::to_string(tokens->size())}});
+    server.set_tokens(std::move(*tokens));
+    return {};
+  }
+
+  std::expected<void, std::string> reload_certificate() {
+    if (!config.listen.tls) return {};
+    auto tls = TlsContext::load(config.listen.tls->certificate, config.listen.tls->key);
+    if (!tls) {
+      log.error("the certificate cannot be read; it stays as it was", {{"reason", tls.error()}});
+      return std::unexpected("the certificate stays as it was: " + tls.error());
+    }
+    log.info("certificate read anew");
+    server.set_tls(std::move(*tls));
+    return {};
   }
 
   void drain() {
+    service.stopping("sending subscribers away");
     log.info("shutting down: no new requests, subscribers are sent away");
     server.drain(drain_time, [this] { boost::asio::post(io, [this] { io.stop(); }); });
     loop.at(clock.steady() + drain_limit, [this] { io.stop(); });
@@ -260,23 +416,35 @@ struct Daemon::Impl {
   Clock clock = real_clock();
   std::mt19937_64 engine{random_number()};
   Config config;
+  std::string version;
+  KeyedHash hash;
   Log log;
-  ReadKeys read_keys;
+  Keyring keyring;
   KeyValues first_keys;  // until the fetchers have them
   std::vector<ChannelRecord> records;
+  std::vector<QuotaRecord> spent;
   bool draining = false;
-  std::map<std::string, std::shared_ptr<const CommitRules>> commit_rules;
+  struct MadeRules {
+    std::shared_ptr<const Metadata> of;
+    std::shared_ptr<const CommitRules> rules;
+  };
+  std::map<std::string, MadeRules> commit_rules;  // of each fetcher
   HttpClient http;
   StoreThread store_thread;
+  QuotaBook quota_book;
   Hub hub;
   Fetchers fetchers;
   Server server;
+  Operator operator_;
+  ControlServer control;
+  ServiceManager service;
+  bool said_ready = false;
 };
 
 Daemon::Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store,
-               KeyValues keys, ReadKeys read_keys, Log log)
-    : impl_(std::make_unique<Impl>(std::move(config), host, version, std::move(store), std::move(keys),
-                                   std::move(read_keys), std::move(log))) {}
+               const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log)
+    : impl_(std::make_unique<Impl>(std::move(config), host, std::move(version), std::move(store), hash,
+                                   std::move(keyring), std::move(keys), std::move(log))) {}
 Daemon::~Daemon() = default;
 std::expected<void, std::string> Daemon::run() { return impl_->run(); }
 

@@ -5,25 +5,23 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "config/config.hpp"
-#include "fetch/fetchers.hpp"
+#include "keyring/keyring.hpp"
+#include "http/keyed_hash.hpp"
 #include "ops/log.hpp"
 #include "store/store.hpp"
 
 namespace restream {
 
-// Reads the keystore anew. The error is a sentence.
-using ReadKeys = std::function<std::expected<KeyValues, std::string>()>;
-
 class Daemon {
  public:
-  // `host` is restream-fetcher-host.
-  Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store, KeyValues keys,
-         ReadKeys read_keys, Log log);
+  // `host` is restream-fetcher-host; `hash` names what must not be written down; `keys` is what `keyring` has read
+  // already.
+  Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store,
+         const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;

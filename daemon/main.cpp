@@ -10,11 +10,14 @@
 #include <string>
 
 #include "config/config.hpp"
+#include "config/tokens.hpp"
 #include "daemon.hpp"
-#include "keys/keystore.hpp"
-#include "keys/master_key.hpp"
+#include "descriptors.hpp"
+#include "keyring/keyring.hpp"
+#include "fetch/sandbox_probe.hpp"
 #include "keys/secret.hpp"
 #include "ops/log.hpp"
+#include "serve/tls.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace {
@@ -26,19 +29,9 @@ constexpr int exit_runtime = 1;
 constexpr int exit_config = 2;
 constexpr int exit_state = 3;
 
-constexpr rlim_t descriptors_besides = 256;  // database, plugins, upstreams, listeners
-
 int complain(int code, const std::string& message) {
   std::fprintf(stderr, "restreamd: %s\n", message.c_str());
   return code;
-}
-
-// What this version does not do yet must not look as if it did.
-std::string not_built(const Config& config) {
-  if (config.listen.tls) return "listen.tls: TLS is not in this version; put a TLS proxy in front, and leave this out";
-  if (config.tokens) return "auth.tokens: tokens are not in this version; listen on loopback only, and leave this out";
-  if (!config.listen.trusted_proxies.empty()) return "listen.trusted_proxies: not in this version; leave it out";
-  return {};
 }
 
 std::filesystem::path find_host(const Config& config) {
@@ -47,52 +40,62 @@ std::filesystem::path find_host(const Config& config) {
   return self.parent_path().parent_path() / "libexec" / "restream" / "restream-fetcher-host";
 }
 
-// No file means no keys; every other failure is one.
-std::expected<KeyValues, std::string> read_keys(const KeysConfig& config) {
-  if (!std::filesystem::exists(std::filesystem::symlink_status(config.file))) return KeyValues{};
-  const auto source = keys::parse_master_key_source(config.master_key);
-  if (!source) return std::unexpected("keys.master_key: " + source.error().message);
-  const auto master = keys::load_master_key(*source, keys::default_owners());
-  if (!master) return std::unexpected("keys.master_key: " + master.error().message);
-  const auto opened = keys::open_keystore(config.file.string(), *master, keys::default_owners());
-  if (!opened) return std::unexpected("keys.file: " + opened.error().message);
-  KeyValues values;
-  for (const auto& [fetcher, entry] : opened->entries)
-    for (const auto& [name, value] : entry) values[fetcher][name] = std::string(value.view());
-  return values;
-}
-
 void raise_descriptor_limit(const Config& config, const Log& log) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t needed = config.limits.connections + descriptors_besides;
-  if (limit.rlim_max < needed)
+  if (const std::size_t possible = descriptors_for_clients(); possible < config.limits.connections)
     log.warning("the hard limit of open files is lower than limits.connections needs; fewer will be served",
-                {{"limit", std::to_string(limit.rlim_max)}, {"needed", std::to_string(needed)}});
+                {{"limit", std::to_string(limit.rlim_max)},
+                 {"wanted", std::to_string(config.limits.connections)},
+                 {"served", std::to_string(possible)}});
+}
+
+// Empty when plugins may be run: they can be confined, or the configuration does not insist.
+std::string check_sandbox(const Config& config, const Log& log) {
+  if (config.plugins.sandbox == SandboxMode::off) {
+    log.warning(
+        "plugins.sandbox is off: every plugin can read what restreamd's user can read, the keystore and the database "
+        "among it, and use the network; run no plugin like this that you have not read yourself");
+    return {};
+  }
+  const auto missing = probe_sandbox(find_host(config));
+  std::string problems = missing ? std::string() : missing.error();
+  if (missing)
+    for (const std::string& part : *missing) problems += (problems.empty() ? "" : "; ") + part;
+  if (problems.empty()) return {};
+  if (config.plugins.sandbox == SandboxMode::required)
+    return "plugins cannot be confined here, and plugins.sandbox is required: " + problems +
+           ". `sandbox: best-effort` would run them with what there is";
+  log.warning("plugins are confined in part: plugins.sandbox is best-effort", {{"missing", problems}});
+  return {};
 }
 
 int run(const Config& config) {
   const Log log = Log::to_standard_error(LogLevel::info);
   log.info("restreamd starts", {{"version", RESTREAM_VERSION}});
   raise_descriptor_limit(config, log);
-  // The confinement of plugins is not complete in this version; say so whatever was asked for.
-  log.warning(
-      "plugins run in processes of their own with limits, but are not confined by Landlock and seccomp in this "
-      "version");
-  for (const auto& [name, fetcher] : config.fetchers)
-    if (fetcher.quota) log.warning("quota is set, but calls are not counted in this version", {{"fetcher", name}});
-  auto keys = read_keys(config.keys);
-  if (!keys) return complain(exit_state, keys.error());
+  if (const std::string problem = check_sandbox(config, log); !problem.empty()) return complain(exit_runtime, problem);
   auto store = open_sqlite_store(config.state.directory);
   if (!store)
     return complain(store.error().kind == StoreOpenError::Kind::io ? exit_runtime : exit_state, store.error().message);
-  Daemon daemon(
-      config, find_host(config), RESTREAM_VERSION, std::move(*store), std::move(*keys),
-      [paths = config.keys] { return read_keys(paths); }, log);
+  const auto hash = open_keyed_hash(config.state.directory / "hash.key");
+  if (!hash) return complain(exit_state, hash.error());
+  Keyring keyring(config.keys, config.state.directory);
+  auto keys = keyring.read();
+  if (!keys) return complain(exit_state, keys.error());
+  Daemon daemon(config, find_host(config), RESTREAM_VERSION, std::move(*store), *hash, std::move(keyring),
+                std::move(*keys), log);
   if (const auto done = daemon.run(); !done) return complain(exit_runtime, done.error());
   log.info("restreamd ends");
+  return exit_fine;
+}
+
+int accept_rollback(const Config& config) {
+  const auto accepted = Keyring(config.keys, config.state.directory).accept();
+  if (!accepted) return complain(exit_state, accepted.error());
+  std::printf("%s. A running restreamd takes it at its next reload\n", accepted->c_str());
   return exit_fine;
 }
 
@@ -102,19 +105,24 @@ int main(int argc, char** argv) {
   keys::init_secure_memory();
   CLI::App app{
       "restreamd turns REST APIs into streams: fetcher plugins ask an API, restreamd polls it once however many\n"
-      "people listen, and pushes what is new, updated or gone to WebSocket subscribers.",
+      "people listen, and pushes what is new, updated or gone to its subscribers.",
       "restreamd"};
   app.footer(
       "Examples:\n"
       "  restreamd --check                        is the configuration fine?\n"
       "  restreamd --config ./restream.yaml       run with a configuration of your own\n"
-      "  kill -HUP PID                            read the keystore anew\n\n"
+      "  kill -HUP PID                            read keystore, tokens and certificate anew\n"
+      "  restreamd --accept-rollback              the older keystore was put there on purpose: take it\n\n"
       "Exit codes: 0 fine, 1 runtime fault, 2 usage or configuration, 3 state in use or damaged.\n"
       "Keys are set with restream-keys(1).");
   std::string file = "/etc/restream/restream.yaml";
   bool check = false;
   app.add_option("--config", file, "The configuration file")->capture_default_str()->type_name("FILE");
+  bool accept = false;
   app.add_flag("--check", check, "Validate the configuration and exit");
+  app.add_flag("--accept-rollback", accept,
+               "Take the keystore as it is for the newest, though an older or another one was read before, and exit. "
+               "Run it as the user that restreamd runs as");
   app.set_version_flag("--version", std::string("restream ") + RESTREAM_VERSION);
   try {
     app.parse(argc, argv);
@@ -123,13 +131,18 @@ int main(int argc, char** argv) {
   }
   const auto config = load_config(file, RESTREAM_VERSION);
   if (!config) return complain(exit_config, config.error().where + ": " + config.error().message);
-  if (const std::string missing = not_built(*config); !missing.empty())
-    return complain(exit_config, file + ": " + missing);
+  if (config->listen.tls)
+    if (const auto tls = TlsContext::load(config->listen.tls->certificate, config->listen.tls->key); !tls)
+      return complain(exit_config, file + ": " + tls.error());
+  if (config->tokens)
+    if (const auto tokens = load_tokens(*config->tokens); !tokens)
+      return complain(exit_config, tokens.error().where + ": " + tokens.error().message);
   if (check) {
     std::printf("%s: fine\n", file.c_str());
     return exit_fine;
   }
   try {
+    if (accept) return accept_rollback(*config);
     return run(*config);
   } catch (const std::exception& fault) {
     return complain(exit_runtime, fault.what());

@@ -11,6 +11,8 @@ namespace restream::host {
 namespace {
 
 constexpr rlim_t open_files = 64;
+constexpr rlim_t stack = 8U << 20U;    // of main, which runs a plugin's constructors; it counts as no data
+constexpr rlim_t user_threads = 8192;  // of all processes of this user; the daemon counts those of one host
 
 // Soft and hard alike, so that the plugin cannot raise it again; never above a hard limit that is there already.
 void limit(decltype(RLIMIT_CORE) what, rlim_t value) {
@@ -27,6 +29,8 @@ void set_limits([[maybe_unused]] std::uint64_t memory) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_FSIZE, 0);
   limit(RLIMIT_NOFILE, open_files);
+  limit(RLIMIT_STACK, stack);
+  limit(RLIMIT_NPROC, user_threads);
 #ifndef RESTREAM_SANITIZED  // sanitizers map terabytes of shadow
   limit(RLIMIT_DATA, memory);
 #endif

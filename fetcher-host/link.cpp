@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -13,6 +14,19 @@
 #include <variant>
 
 namespace restream::host {
+namespace {
+
+// The daemon is gone; or the plugin has closed what leads to it, and then the daemon shall read why.
+[[noreturn]] void end_unheard() {
+  constexpr int software_fault = 70;
+  if (errno == EPIPE || errno == ECONNRESET) _exit(0);
+  std::fprintf(stderr, "the plugin has meddled with descriptor 3, which leads to the daemon: %s\n",
+               std::generic_category().message(errno).c_str());
+  std::fflush(stderr);
+  _exit(software_fault);
+}
+
+}  // namespace
 
 wire::Start Link::receive_start() {
   auto frame = receive();
@@ -41,7 +55,7 @@ void Link::send(std::uint64_t call, const wire::Message& message) {
   while (!rest.empty()) {
     const ssize_t size = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
     if (size >= 0) rest.remove_prefix(static_cast<std::size_t>(size));
-    if (size < 0 && errno != EINTR) _exit(0);
+    if (size < 0 && errno != EINTR) end_unheard();
   }
 }
 

@@ -1,5 +1,6 @@
 // restream-fetcher-host: loads one plugin and runs its calls. Started by restreamd alone, with its end of a socketpair
-// as fd 3, stdout and stderr as pipes into the daemon's log, and no environment. It ends when fd 3 closes.
+// as fd 3, stdout and stderr as pipes into the daemon's log, and no environment. It ends when fd 3 closes. With --probe
+// it says what of its sandbox cannot be had here, and ends.
 //
 // Threads: main reads fd 3; every call runs on a worker of its own.
 #include <restream/fetcher.h>
@@ -8,12 +9,15 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <ctime>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -21,6 +25,7 @@
 #include "limits.hpp"
 #include "link.hpp"
 #include "plugin.hpp"
+#include "plugin_copy.hpp"
 #include "running_call.hpp"
 #include "sandbox.hpp"
 #include "workers.hpp"
@@ -117,23 +122,38 @@ class Server {
 void run_host() {
   auto& daemon = *new Link(daemon_fd);
   const wire::Start start = daemon.receive_start();
+  const auto refuse = [&daemon](const std::string& why) {
+    daemon.send(0, wire::Refused{why});
+    end(0);
+  };
+
+  // What the plugin's file and the system's are still needed for.
+  const auto copy = copy_plugin(start.plugin);
+  if (!copy) refuse(copy.error());
+  tzset();  // localtime() keeps what it read of /etc/localtime
 
   set_limits(start.memory);
-  enter_sandbox();
+  enter_sandbox(start.sandbox);
 
-  const auto& plugin = *new auto(load_plugin(start.plugin));
-  if (!plugin) {
-    daemon.send(0, wire::Refused{plugin.error()});
-    end(0);
-  }
+  const auto& plugin = *new auto(load_plugin(*copy, std::filesystem::path(start.plugin).filename().string()));
+  if (!plugin) refuse(plugin.error());
+  close(*copy);
   daemon.send(0, wire::Ready{plugin->abi_major, plugin->abi_minor, plugin->sdk_version});
   (new Server(daemon, *plugin))->serve();
   end(0);
 }
 
+// Tries the sandbox on itself: a line for each part that cannot be had, and one that says that this is all.
+[[noreturn]] void probe() {
+  for (const std::string& missing : enter_sandbox(wire::Sandbox::best_effort)) std::printf("%s\n", missing.c_str());
+  std::puts("probed");
+  end(0);
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--probe") end_on_fault(probe);
   if (!is_socket(daemon_fd)) end(misuse, "restream-fetcher-host is started by restreamd, not by hand");
   end_on_fault(run_host);
 }

@@ -7,9 +7,6 @@
 #include <cstring>
 #include <exception>
 #include <string_view>
-#include <system_error>
-
-#include "elf_extents.hpp"
 
 namespace restream::host {
 namespace {
@@ -20,14 +17,16 @@ constexpr auto descriptor_symbol = "restream_fetcher";
 constexpr auto metadata_symbol = "metadata";
 constexpr auto fetch_symbol = "fetch";
 
-// The linker's own words, without what Boost wraps around them.
-std::string load_problem(std::string_view text) {
+// The linker's own words, without what Boost wraps around them, and with the file's name.
+std::string load_problem(std::string_view text, std::string_view path, std::string_view name) {
   constexpr std::string_view before = "system message: ";
   if (const auto at = text.find(before); at != text.npos) {
     text.remove_prefix(at + before.size());
     if (const auto end = text.rfind("): "); end != text.npos) text = text.substr(0, end);
   }
-  return std::string(text);
+  std::string words(text);
+  if (const auto at = words.find(path); at != words.npos) words.replace(at, path.size(), name);
+  return words;
 }
 
 std::string missing_symbols(const dll::shared_library& library) {
@@ -59,15 +58,10 @@ std::string descriptor_problem(const restream_fetcher_descriptor& descriptor) {
 
 }  // namespace
 
-std::expected<Plugin, std::string> load_plugin(const std::filesystem::path& path) {
-  const auto refuse = [&path](const std::string& why) {
-    return std::unexpected(path.filename().string() + " cannot be used: " + why);
-  };
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error))  // to open a FIFO would block
-    return refuse(error ? error.message() : "it is not a regular file");
-  if (const std::string problem = elf_problem(path); !problem.empty()) return refuse(problem);
-
+std::expected<Plugin, std::string> load_plugin(int copy, const std::string& name) {
+  // By way of /proc: what is opened is the memory file behind the descriptor, which no rule on paths concerns.
+  const std::string path = "/proc/self/fd/" + std::to_string(copy);
+  const auto refuse = [&name](const std::string& why) { return std::unexpected(name + " cannot be used: " + why); };
   auto& library = *new dll::shared_library;  // never unloaded
   try {
     // Every symbol is bound now, so that a missing one is found here and not in the middle of a poll.
@@ -85,7 +79,7 @@ std::expected<Plugin, std::string> load_plugin(const std::filesystem::path& path
                   .abi_minor = descriptor.abi_minor,
                   .sdk_version = std::string(sdk, strnlen(sdk, sizeof descriptor.sdk_version))};
   } catch (const std::exception& problem) {
-    return refuse(load_problem(problem.what()));
+    return refuse(load_problem(problem.what(), path, name));
   }
 }
 

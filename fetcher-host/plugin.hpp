@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <expected>
-#include <filesystem>
 #include <string>
 
 namespace restream::host {
@@ -21,7 +20,8 @@ struct Plugin {
   std::string sdk_version;
 };
 
+// From the descriptor of the copy (plugin_copy.hpp), which may be closed afterwards. `name`: the file's, for messages.
 // An error is a sentence that names what does not fit.
-std::expected<Plugin, std::string> load_plugin(const std::filesystem::path& path);
+std::expected<Plugin, std::string> load_plugin(int copy, const std::string& name);
 
 }  // namespace restream::host

@@ -16,6 +16,7 @@ constexpr std::size_t keep_capacity = 1U << 20U;  // a decoder gives memory beyo
 
 std::size_t size_of(std::integral auto value) { return sizeof value; }
 std::size_t size_of(Function) { return 1; }
+std::size_t size_of(Sandbox) { return 1; }
 std::size_t size_of(const std::string& text) { return length_size + text.size(); }
 std::size_t size_of(const Headers& headers) {
   std::size_t size = length_size;
@@ -30,6 +31,7 @@ void put(std::string& out, std::integral auto value) {
   for (std::size_t i = 0; i < sizeof value; ++i) out += static_cast<char>((bits >> (8 * i)) & 0xFFU);
 }
 void put(std::string& out, Function function) { put(out, static_cast<std::uint8_t>(function)); }
+void put(std::string& out, Sandbox sandbox) { put(out, static_cast<std::uint8_t>(sandbox)); }
 void put(std::string& out, const std::string& text) {
   put(out, static_cast<std::uint32_t>(text.size()));
   out += text;
@@ -62,6 +64,12 @@ class Fields {
     get(number);
     function = static_cast<Function>(number);
     fits_ = fits_ && (function == Function::metadata || function == Function::fetch);
+  }
+  void get(Sandbox& sandbox) {
+    std::uint8_t number = 0;
+    get(number);
+    sandbox = static_cast<Sandbox>(number);
+    fits_ = fits_ && number >= 1 && number <= 3;
   }
   void get(std::string& text) {
     std::uint32_t size = 0;

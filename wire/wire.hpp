@@ -37,12 +37,16 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 enum class Function : std::uint8_t { metadata = 1, fetch = 2 };
 
+// How much of its sandbox a host must have to run at all.
+enum class Sandbox : std::uint8_t { required = 1, best_effort = 2, off = 3 };
+
 // What to load. The first frame of all.
 struct Start {
   std::string name;          // of the plugin, for messages
   std::string plugin;        // absolute path of the library
   std::uint64_t memory = 0;  // bytes of data the host may have
-  static auto fields(auto& self) { return std::tie(self.name, self.plugin, self.memory); }
+  Sandbox sandbox = Sandbox::required;
+  static auto fields(auto& self) { return std::tie(self.name, self.plugin, self.memory, self.sandbox); }
   bool operator==(const Start&) const = default;
 };
 

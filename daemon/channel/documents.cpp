@@ -3,6 +3,8 @@
 #include <array>
 #include <cinttypes>
 #include <cstdio>
+#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "diff/diff.hpp"
 
@@ -13,6 +15,7 @@ namespace {
 int http_status(const std::string& code) {
   if (code == "unknown_channel") return 404;
   if (code == "invalid_params" || code == "bad_request") return 400;
+  if (code == "unauthorized") return 403;
   return 503;  // unavailable, too_many_channels: later may be better
 }
 
@@ -45,6 +48,16 @@ Document snapshot_document(std::string_view label, const Snapshot& snapshot, con
   std::snprintf(tag.data(), tag.size(), "\"%016" PRIx64 "%016" PRIx64 "\"", content.high, content.low);
   document.etag = tag.data();
   return document;
+}
+
+Document visible_fetchers(const Document& document, const Access& access) {
+  auto json = nlohmann::ordered_json::parse(document.json);
+  auto& fetchers = json.at("fetchers");
+  auto seen = nlohmann::ordered_json::array();
+  for (auto& fetcher : fetchers)
+    if (may_see_fetcher(access, fetcher.value("name", ""))) seen.push_back(std::move(fetcher));
+  fetchers = std::move(seen);
+  return {.status = document.status, .json = json.dump(), .etag = {}};
 }
 
 Document error_document(const FeedError& error) {

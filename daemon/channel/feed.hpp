@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "channel/access.hpp"
 #include "channel/frame.hpp"
 #include "model/channel_id.hpp"
 #include "model/position.hpp"
@@ -36,13 +37,13 @@ struct Announcement {
   ChannelNumber channel = 0;
   std::uint64_t after = 0;  // the batch holds offsets after+1 … last
   std::uint64_t last = 0;
-  std::array<Frames, deliver_forms> frames;
+  std::array<Frames, forms> frames;  // by Form::index()
 };
 
 // Core to a serve thread: the channel's status changed. In stream order with announcements.
 struct StatusAnnouncement {
   ChannelNumber channel = 0;
-  Frames frame;
+  std::array<Frames, framings> frames;
 };
 
 // What a serve thread registers with core. Both functions are called on core and must only post.
@@ -57,8 +58,8 @@ struct AttachRequest {
   std::string fetcher;
   Params params;      // as given
   std::string since;  // as given; empty: none
-  Deliver deliver = Deliver::both;
-  std::string address;  // of the client, for channels_per_address
+  Form form;
+  Visitor visitor;
 };
 
 struct Attached {
@@ -67,7 +68,7 @@ struct Attached {
   Position head;
   bool resumed = false;
   std::uint64_t cursor = 0;  // when resumed: the offset of `since`
-  Frames status;             // null when live
+  Frames status;             // in the framing that was asked for; null when live
 };
 
 // An `error` message: code and sentence.
@@ -105,9 +106,10 @@ struct Readiness {
 };
 
 struct Feed {
-  // The client's address counts against limits until detach() with the same values.
+  // The client's address counts against limits until detach() with the same values. Refused with `unauthorized` where
+  // the visitor may not see the channel.
   std::function<void(AttachRequest, std::function<void(std::expected<Attached, FeedError>)>)> attach;
-  std::function<void(ServeNumber, ChannelNumber, Deliver, std::string address)> detach;
+  std::function<void(ServeNumber, ChannelNumber, Form, std::string address)> detach;
   // Which channel these params mean, without making it: `unsubscribe` needs no more than the number. The channel's
   // label comes back too. Nothing when it does not exist now.
   struct Resolved {
@@ -116,16 +118,19 @@ struct Feed {
   };
   std::function<void(std::string fetcher, Params, std::function<void(std::expected<Resolved, FeedError>)>)> resolve;
 
-  std::function<void(ChannelNumber, std::uint64_t after, Deliver, std::size_t max_bytes,
+  std::function<void(ChannelNumber, std::uint64_t after, Form, std::size_t max_bytes,
                      std::function<void(std::expected<HistoryChunk, HistoryProblem>)>)>
       read_events;
-  std::function<void(ChannelNumber, std::function<void(std::expected<SnapshotChunk, HistoryProblem>)>)> read_snapshot;
+  std::function<void(ChannelNumber, Framing, std::function<void(std::expected<SnapshotChunk, HistoryProblem>)>)>
+      read_snapshot;
 
   // GET. `channel` is demand: it waits up to 10 s for a first poll.
-  std::function<void(std::string fetcher, Params, std::string address, std::function<void(Document)>)> get_channel;
-  std::function<void(std::function<void(Document)>)> get_channels;
-  std::function<void(std::optional<std::string> fetcher, std::function<void(Document)>)> get_fetchers;
+  std::function<void(std::string fetcher, Params, Visitor, std::function<void(Document)>)> get_channel;
+  std::function<void(Access, std::function<void(Document)>)> get_channels;
+  std::function<void(std::optional<std::string> fetcher, Access, std::function<void(Document)>)> get_fetchers;
   std::function<void(std::function<void(Readiness)>)> get_readiness;
+  // Prometheus text.
+  std::function<void(std::function<void(std::string)>)> get_metrics;
 };
 
 }  // namespace restream

@@ -131,9 +131,35 @@ Frames frame(std::string_view payload) {
   return std::make_shared<const std::string>(std::move(out));
 }
 
-Frames frame_events(std::string_view label, std::uint64_t epoch, std::span<const Event> events, Deliver deliver) {
+void append_block(std::string& out, std::string_view type, std::string_view id, std::string_view json) {
+  if (!id.empty()) out.append("id: ").append(id).append("\n");
+  out.append("event: ").append(type).append("\n");
+  while (true) {
+    const std::size_t end = json.find_first_of("\r\n");
+    out.append("data: ").append(json.substr(0, end)).append("\n");
+    if (end == std::string_view::npos) break;
+    json.remove_prefix(end + 1);
+  }
+  out += '\n';
+}
+
+Frames encode(Framing framing, std::string_view type, std::string_view id, std::string_view json) {
+  if (framing == Framing::websocket) return frame(json);
   std::string out;
-  for (const Event& event : events) append_frame(out, event_json(label, epoch, event, deliver));
+  out.reserve(json.size() + type.size() + id.size() + 32);
+  append_block(out, type, id, json);
+  return std::make_shared<const std::string>(std::move(out));
+}
+
+Frames frame_events(std::string_view label, std::uint64_t epoch, std::span<const Event> events, Form form) {
+  std::string out;
+  for (const Event& event : events) {
+    const std::string json = event_json(label, epoch, event, form.deliver);
+    if (form.framing == Framing::websocket)
+      append_frame(out, json);
+    else
+      append_block(out, type_text(event.change.kind), to_text(Position{epoch, event.offset}), json);
+  }
   return std::make_shared<const std::string>(std::move(out));
 }
 

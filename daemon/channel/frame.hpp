@@ -1,7 +1,8 @@
-// Messages as bytes: the one place that knows their JSON and their WebSocket framing. Pure; may be used on any thread.
+// Messages as bytes: the one place that knows their JSON and how it stands on the wire. Pure; may be used on any
+// thread.
 //
-// Frames are complete, unfragmented, unmasked text frames, ready for the socket. A buffer of several frames in a row is
-// still one buffer. Frames are immutable and shared by every subscriber.
+// Frames are complete, ready for the socket: unfragmented, unmasked WebSocket text frames, or blocks of an event
+// stream. A buffer of several in a row is still one buffer. Frames are immutable and shared by every subscriber.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,24 @@ using Frames = std::shared_ptr<const std::string>;
 // What `updated_item` holds: item and patch, item alone, patch alone.
 enum class Deliver : std::uint8_t { both, item, patch };
 inline constexpr std::size_t deliver_forms = 3;
+
+// How a message stands on the wire: as a WebSocket frame, or as a block of a text/event-stream.
+enum class Framing : std::uint8_t { websocket, sse };
+inline constexpr std::size_t framings = 2;
+
+// What a subscriber takes: one of the encodings of a channel's events.
+struct Form {
+  Framing framing = Framing::websocket;
+  Deliver deliver = Deliver::both;
+  [[nodiscard]] std::size_t index() const {
+    return static_cast<std::size_t>(framing) * deliver_forms + static_cast<std::size_t>(deliver);
+  }
+};
+inline constexpr std::size_t forms = framings * deliver_forms;
+inline Form form_at(std::size_t index) {
+  return {.framing = static_cast<Framing>(index / deliver_forms),
+          .deliver = static_cast<Deliver>(index % deliver_forms)};
+}
 
 // `"channel":"nyt-top","params":{"section":"world"}`: the part that every message of a channel has in common.
 std::string channel_label(const ChannelId& id);
@@ -46,7 +65,13 @@ std::string error_json(std::string_view code, std::string_view message, std::str
 void append_frame(std::string& out, std::string_view payload);
 Frames frame(std::string_view payload);
 
-// All events of a batch, one frame each, in one buffer.
-Frames frame_events(std::string_view label, std::uint64_t epoch, std::span<const Event> events, Deliver deliver);
+// Appends one block: `id:` (unless it is empty), `event:`, `data:`, an empty line; LF alone ends lines. Line ends
+// within the JSON (an API may indent its items) make further `data:` lines, which readers join again.
+void append_block(std::string& out, std::string_view type, std::string_view id, std::string_view json);
+// One message. `type` and `id` (the position, or nothing) say again what the JSON says.
+Frames encode(Framing framing, std::string_view type, std::string_view id, std::string_view json);
+
+// All events of a batch, one frame or block each, in one buffer.
+Frames frame_events(std::string_view label, std::uint64_t epoch, std::span<const Event> events, Form form);
 
 }  // namespace restream

@@ -59,14 +59,15 @@ void Hub::Impl::demand_changed(Channel& channel, std::size_t before) {
   } else if (before > 0 && now == 0) {
     hooks.unwant(channel.id);
   }
+  if (hooks.demand && now > 0 && now != before) hooks.demand(channel.id, now);
 }
 
 void Hub::Impl::drop_if_idle(const std::string& id) {
   const auto found = channels.find(id);
   if (found == channels.end() || found->second.polling || found->second.demand() > 0) return;
   Channel& channel = found->second;
-  for (SnapshotReply& reply : channel.snapshot_readers)
-    reply(std::unexpected(HistoryProblem{true, "the channel has gone"}));
+  for (SnapshotRead& read : channel.snapshots)
+    for (SnapshotReply& reply : read.readers) reply(std::unexpected(HistoryProblem{true, "the channel has gone"}));
   if (channel.ever_polled()) records.insert_or_assign(id, std::move(channel.record));
   numbers.erase(channel.number);
   channels.erase(found);
@@ -75,6 +76,7 @@ void Hub::Impl::drop_if_idle(const std::string& id) {
 void Hub::Impl::attach(AttachRequest request, std::function<void(std::expected<Attached, FeedError>)> reply) {
   const std::string fetcher = request.fetcher;
   const Params params = request.params;
+  if (!may_see_fetcher(request.visitor.access, fetcher)) return reply(std::unexpected(not_for_this_token(fetcher)));
   resolve(fetcher, params,
           [this, request = std::move(request), reply = std::move(reply)](std::expected<ChannelId, FeedError> id) {
             if (!id) return reply(std::unexpected(std::move(id.error())));
@@ -83,17 +85,17 @@ void Hub::Impl::attach(AttachRequest request, std::function<void(std::expected<A
 }
 
 std::expected<Attached, FeedError> Hub::Impl::attach_to(const ChannelId& id, const AttachRequest& request) {
-  if (auto fine = check_address(id.text, request.address); !fine) return std::unexpected(std::move(fine.error()));
+  if (auto fine = check_visitor(id.text, request.visitor); !fine) return std::unexpected(std::move(fine.error()));
   auto made = find_or_make(id);
   if (!made) return std::unexpected(std::move(made.error()));
   Channel& channel = **made;
   const std::size_t before = channel.demand();
-  count_address(channel, request.address);
+  count_address(channel, request.visitor.address);
   ++channel.subscribers;
   // The fetcher may set the status from within want(); the reply carries it, so nobody is attached yet who could hear
   // of it twice.
   demand_changed(channel, before);
-  ++channel.attached[request.serve][static_cast<std::size_t>(request.deliver)];
+  ++channel.attached[request.serve][request.form.index()];
 
   Attached attached{.channel = channel.number,
                     .label = channel.label,
@@ -107,16 +109,17 @@ std::expected<Attached, FeedError> Hub::Impl::attach_to(const ChannelId& id, con
         since->epoch == record.head.epoch && since->offset + 1 >= record.first && since->offset <= record.head.offset;
     if (attached.resumed) attached.cursor = since->offset;
   }
-  if (channel.status.state != State::live) attached.status = frame(status_json(*channel.label, channel.status));
+  if (channel.status.state != State::live)
+    attached.status = encode(request.form.framing, "status", {}, status_json(*channel.label, channel.status));
   return attached;
 }
 
-void Hub::Impl::detach(ServeNumber serve, ChannelNumber number, Deliver deliver, const std::string& address) {
+void Hub::Impl::detach(ServeNumber serve, ChannelNumber number, Form form, const std::string& address) {
   Channel* channel = find(number);
   if (channel == nullptr) return;
   const auto counts = channel->attached.find(serve);
   if (counts == channel->attached.end()) return;
-  std::size_t& count = counts->second.at(static_cast<std::size_t>(deliver));
+  std::size_t& count = counts->second.at(form.index());
   if (count == 0) return;
   --count;
   if (std::ranges::all_of(counts->second, [](std::size_t left) { return left == 0; })) channel->attached.erase(counts);
@@ -126,7 +129,13 @@ void Hub::Impl::detach(ServeNumber serve, ChannelNumber number, Deliver deliver,
   demand_changed(*channel, before);
 }
 
-std::expected<void, FeedError> Hub::Impl::check_address(const std::string& id, const std::string& address) {
+FeedError not_for_this_token(const std::string& channel) {
+  return {"unauthorized", "the token does not allow the channel '" + channel.substr(0, 200) + "'; ask the operator"};
+}
+
+std::expected<void, FeedError> Hub::Impl::check_visitor(const std::string& id, const Visitor& visitor) {
+  if (!may_see(visitor.access, id)) return std::unexpected(not_for_this_token(id));
+  const auto& address = visitor.address;
   const auto found = addresses.find(address);
   if (found == addresses.end() || found->second < limits.channels_per_address) return {};
   const Channel* channel = find(id);
@@ -179,17 +188,19 @@ void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOu
   channel.record.first = outcome.first;
   channel.record.items = outcome.items;
   ++channel.commits;
-  channel.snapshot.reset();
+  for (SnapshotRead& read : channel.snapshots) read.bytes.reset();
   if (!outcome.events || outcome.events->events.empty()) return;
+  std::array<std::uint64_t, 3>& told = events_told[channel.id.fetcher];
+  for (const Event& event : outcome.events->events) ++told.at(static_cast<std::size_t>(event.change.kind) - 1);
   const auto announcement = std::make_shared<Announcement>();
   announcement->channel = channel.number;
   announcement->after = outcome.events->after;
   announcement->last = outcome.events->last();
   for (const auto& [serve, counts] : channel.attached)
-    for (std::size_t form = 0; form < deliver_forms; ++form)
+    for (std::size_t form = 0; form < forms; ++form)
       if (counts.at(form) > 0 && !announcement->frames.at(form))
         announcement->frames.at(form) =
-            frame_events(*channel.label, outcome.head.epoch, outcome.events->events, static_cast<Deliver>(form));
+            frame_events(*channel.label, outcome.head.epoch, outcome.events->events, form_at(form));
   for (const auto& [serve, counts] : channel.attached) threads.at(serve).announce(announcement);
 }
 
@@ -198,8 +209,10 @@ void Hub::Impl::set_status(const ChannelId& id, const Status& status, bool trans
   if (channel == nullptr) return;
   channel->status = status;
   if (transition && !channel->attached.empty()) {
-    const Frames bytes = frame(status_json(*channel->label, status));
-    for (const auto& [serve, counts] : channel->attached) threads.at(serve).announce_status({channel->number, bytes});
+    const std::string json = status_json(*channel->label, status);
+    const StatusAnnouncement announcement{
+        channel->number, {encode(Framing::websocket, "status", {}, json), encode(Framing::sse, "status", {}, json)}};
+    for (const auto& [serve, counts] : channel->attached) threads.at(serve).announce_status(announcement);
   }
   if (status.state != State::pending && status.state != State::live) first_poll_done(*channel);
 }
@@ -255,6 +268,21 @@ void Hub::idle(const ChannelId& channel) {
 }
 void Hub::fetcher_settled() {
   for (auto& work : std::exchange(impl_->waiting, {})) work();
+}
+Hub::Counts Hub::counts() const {
+  Counts counts{.channels = {}, .events = impl_->events_told, .store_works = impl_->store_works};
+  for (const auto& [_, channel] : impl_->channels) ++counts.channels[channel.status.state];
+  return counts;
+}
+std::expected<void, std::string> Hub::forget(const std::string& channel) {
+  if (const Channel* alive = impl_->find(channel))
+    return std::unexpected(channel + " has " + std::to_string(alive->subscribers) +
+                           " subscribers, is pinned, or had one within the last minute; try again later");
+  if (impl_->records.erase(channel) == 0)
+    return std::unexpected("nothing is kept of '" + channel + "'; name it with all its params, as its log does");
+  impl_->around.log.info("channel forgotten, as it was asked for", {{"channel", channel}});
+  impl_->around.store.write(ForgetWrite{channel});
+  return {};
 }
 void Hub::pin(const ChannelId& channel) {
   if (!impl_->pinned.insert(channel.text).second) return;

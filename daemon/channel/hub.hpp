@@ -5,9 +5,11 @@
 // others is kept as small records.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,8 +40,10 @@ struct HubHooks {
       resolve;
   std::function<void(const ChannelId&, const Schedule& known)> want;  // the first one came
   std::function<void(const ChannelId&)> unwant;                       // the last one left
+  std::function<void(const ChannelId&, std::size_t)> demand;          // so many want it now; may be null
   std::function<Document(const std::optional<std::string>& fetcher)> describe_fetchers;
   std::function<Readiness()> readiness;  // the store's part is the hub's
+  std::function<std::string()> metrics;  // Prometheus text of the whole daemon
 };
 
 class Hub {
@@ -73,6 +77,17 @@ class Hub {
   void fetcher_settled();
   // Demand that never ends.
   void pin(const ChannelId& channel);
+
+  // What there is to count. Events are those since the start.
+  struct Counts {
+    std::map<State, std::size_t> channels;
+    std::map<std::string, std::array<std::uint64_t, 3>> events;  // by fetcher: new, updated, removed
+    bool store_works = true;
+  };
+  [[nodiscard]] Counts counts() const;
+
+  // Drops a channel that nobody follows, with all it had. The error is a sentence.
+  std::expected<void, std::string> forget(const std::string& channel);
 
  private:
   struct Impl;

@@ -18,10 +18,9 @@ Feed Hub::feed() {
       hub.attach(std::move(request), std::move(reply));
     });
   };
-  feed.detach = [on_core](ServeNumber serve, ChannelNumber channel, Deliver deliver, std::string address) {
-    on_core([serve, channel, deliver, address = std::move(address)](Impl& hub) {
-      hub.detach(serve, channel, deliver, address);
-    });
+  feed.detach = [on_core](ServeNumber serve, ChannelNumber channel, Form form, std::string address) {
+    on_core(
+        [serve, channel, form, address = std::move(address)](Impl& hub) { hub.detach(serve, channel, form, address); });
   };
   feed.resolve = [on_core](std::string fetcher, Params params, auto reply) {
     on_core([fetcher = std::move(fetcher), params = std::move(params), reply = std::move(reply)](Impl& hub) mutable {
@@ -32,27 +31,32 @@ Feed Hub::feed() {
       });
     });
   };
-  feed.read_events = [on_core](ChannelNumber channel, std::uint64_t after, Deliver deliver, std::size_t max_bytes,
+  feed.read_events = [on_core](ChannelNumber channel, std::uint64_t after, Form form, std::size_t max_bytes,
                                auto reply) {
     on_core([=, reply = std::move(reply)](Impl& hub) mutable {
-      hub.read_events(channel, after, deliver, max_bytes, std::move(reply));
+      hub.read_events(channel, after, form, max_bytes, std::move(reply));
     });
   };
-  feed.read_snapshot = [on_core](ChannelNumber channel, auto reply) {
-    on_core([channel, reply = std::move(reply)](Impl& hub) mutable { hub.read_snapshot(channel, std::move(reply)); });
+  feed.read_snapshot = [on_core](ChannelNumber channel, Framing framing, auto reply) {
+    on_core([channel, framing, reply = std::move(reply)](Impl& hub) mutable {
+      hub.read_snapshot(channel, framing, std::move(reply));
+    });
   };
-  feed.get_channel = [on_core](std::string fetcher, Params params, std::string address, auto reply) {
+  feed.get_channel = [on_core](std::string fetcher, Params params, Visitor visitor, auto reply) {
     on_core(
-        [fetcher = std::move(fetcher), params = std::move(params), address = std::move(address),
-         reply = std::move(reply)](Impl& hub) mutable { hub.get_channel(fetcher, params, address, std::move(reply)); });
+        [fetcher = std::move(fetcher), params = std::move(params), visitor = std::move(visitor),
+         reply = std::move(reply)](Impl& hub) mutable { hub.get_channel(fetcher, params, visitor, std::move(reply)); });
   };
-  feed.get_channels = [on_core](auto reply) {
-    on_core([reply = std::move(reply)](Impl& hub) { reply(hub.list_channels()); });
+  feed.get_channels = [on_core](Access access, auto reply) {
+    on_core([access = std::move(access), reply = std::move(reply)](Impl& hub) { reply(hub.list_channels(access)); });
   };
-  feed.get_fetchers = [on_core](std::optional<std::string> fetcher, auto reply) {
-    on_core([fetcher = std::move(fetcher), reply = std::move(reply)](Impl& hub) {
-      reply(hub.hooks.describe_fetchers(fetcher));
+  feed.get_fetchers = [on_core](std::optional<std::string> fetcher, Access access, auto reply) {
+    on_core([fetcher = std::move(fetcher), access = std::move(access), reply = std::move(reply)](Impl& hub) {
+      reply(hub.describe_fetchers(fetcher, access));
     });
+  };
+  feed.get_metrics = [on_core](auto reply) {
+    on_core([reply = std::move(reply)](Impl& hub) { reply(hub.hooks.metrics()); });
   };
   feed.get_readiness = [on_core](auto reply) {
     on_core([reply = std::move(reply)](Impl& hub) {

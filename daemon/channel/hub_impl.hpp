@@ -19,7 +19,14 @@ namespace restream {
 using SnapshotReply = std::function<void(std::expected<SnapshotChunk, HistoryProblem>)>;
 
 // Subscribers of one serve thread, by the form they take.
-using FormCounts = std::array<std::size_t, deliver_forms>;
+using FormCounts = std::array<std::size_t, forms>;
+
+// The snapshot of a channel in one framing.
+struct SnapshotRead {
+  std::weak_ptr<const std::string> bytes;  // of the last read, while somebody still sends it
+  std::uint64_t offset = 0;
+  std::vector<SnapshotReply> readers;
+};
 
 struct Channel {
   ChannelNumber number = 0;
@@ -34,14 +41,15 @@ struct Channel {
   std::map<std::string, std::size_t> addresses;
   std::vector<std::function<void()>> after_first_poll;
 
-  std::weak_ptr<const std::string> snapshot;  // of the last read, while somebody still sends it
-  std::uint64_t snapshot_offset = 0;
+  std::array<SnapshotRead, framings> snapshots;
   std::uint64_t commits = 0;  // how often the snapshot may have changed
-  std::vector<SnapshotReply> snapshot_readers;
 
   [[nodiscard]] std::size_t demand() const { return subscribers + other_demand; }
   [[nodiscard]] bool ever_polled() const { return record.schedule.last_poll.has_value(); }
 };
+
+// What a visitor hears who may not see the channel.
+FeedError not_for_this_token(const std::string& channel);
 
 struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   Impl(Surroundings given, HubLimits lim, HubHooks h) : around(std::move(given)), limits(lim), hooks(std::move(h)) {}
@@ -60,8 +68,8 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   // attach, detach
   void attach(AttachRequest request, std::function<void(std::expected<Attached, FeedError>)> reply);
   std::expected<Attached, FeedError> attach_to(const ChannelId& id, const AttachRequest& request);
-  void detach(ServeNumber serve, ChannelNumber number, Deliver deliver, const std::string& address);
-  std::expected<void, FeedError> check_address(const std::string& id, const std::string& address);
+  void detach(ServeNumber serve, ChannelNumber number, Form form, const std::string& address);
+  std::expected<void, FeedError> check_visitor(const std::string& id, const Visitor& visitor);
   void count_address(Channel& channel, const std::string& address);
   void uncount_address(Channel& channel, const std::string& address);
 
@@ -74,15 +82,16 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   void keep(const ChannelId& id, const Schedule& schedule);
 
   // reading
-  void read_events(ChannelNumber number, std::uint64_t after, Deliver deliver, std::size_t max_bytes,
+  void read_events(ChannelNumber number, std::uint64_t after, Form form, std::size_t max_bytes,
                    std::function<void(std::expected<HistoryChunk, HistoryProblem>)> reply);
-  void read_snapshot(ChannelNumber number, SnapshotReply reply);
+  void read_snapshot(ChannelNumber number, Framing framing, SnapshotReply reply);
 
   // documents
-  void get_channel(const std::string& fetcher, const Params& params, const std::string& address,
+  void get_channel(const std::string& fetcher, const Params& params, const Visitor& visitor,
                    std::function<void(Document)> reply);
   void send_document(const Channel& channel, std::function<void(Document)> reply);
-  Document list_channels() const;
+  Document list_channels(const Access& access) const;
+  Document describe_fetchers(const std::optional<std::string>& fetcher, const Access& access) const;
 
   // housekeeping
   // Channels that nobody asked for in a long time go, with all they had.
@@ -99,6 +108,7 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   std::unordered_set<std::string> pinned;
   std::vector<std::function<void()>> waiting;  // for a fetcher to settle
   ChannelNumber next_number = 1;
+  std::map<std::string, std::array<std::uint64_t, 3>> events_told;  // by fetcher: new, updated, removed
   bool store_works = true;
   std::string store_problem;
 };

@@ -15,7 +15,7 @@ FeedError no_such_channel() { return {"unavailable", "the channel has gone; subs
 
 }  // namespace
 
-void Hub::Impl::read_events(ChannelNumber number, std::uint64_t after, Deliver deliver, std::size_t max_bytes,
+void Hub::Impl::read_events(ChannelNumber number, std::uint64_t after, Form form, std::size_t max_bytes,
                             std::function<void(std::expected<HistoryChunk, HistoryProblem>)> reply) {
   const Channel* channel = find(number);
   if (channel == nullptr) return reply(std::unexpected(HistoryProblem{true, no_such_channel().message}));
@@ -23,48 +23,53 @@ void Hub::Impl::read_events(ChannelNumber number, std::uint64_t after, Deliver d
   const Position from{channel->record.head.epoch, after};
   const auto shared = std::make_shared<decltype(reply)>(std::move(reply));
   around.store.read(
-      [name = channel->id.text, label = channel->label, from, deliver, max_bytes, shared](Store& store) {
+      [name = channel->id.text, label = channel->label, from, form, max_bytes, shared](Store& store) {
         const auto events = store.events(name, from, max_bytes);
         if (!events) return (*shared)(std::unexpected(HistoryProblem{true, "the events have left the log"}));
         if (events->empty()) return (*shared)(HistoryChunk{nullptr, from.offset});
-        (*shared)(HistoryChunk{frame_events(*label, from.epoch, *events, deliver), events->back().offset});
+        (*shared)(HistoryChunk{frame_events(*label, from.epoch, *events, form), events->back().offset});
       },
       [shared](std::string problem) { (*shared)(std::unexpected(HistoryProblem{false, std::move(problem)})); });
 }
 
-void Hub::Impl::read_snapshot(ChannelNumber number, SnapshotReply reply) {
+void Hub::Impl::read_snapshot(ChannelNumber number, Framing framing, SnapshotReply reply) {
   Channel* channel = find(number);
   if (channel == nullptr) return reply(std::unexpected(HistoryProblem{true, no_such_channel().message}));
-  if (const Frames bytes = channel->snapshot.lock()) return reply(SnapshotChunk{bytes, channel->snapshot_offset});
-  channel->snapshot_readers.push_back(std::move(reply));
-  if (channel->snapshot_readers.size() > 1) return;  // one read answers all
+  const auto place = static_cast<std::size_t>(framing);
+  SnapshotRead& read = channel->snapshots.at(place);
+  if (const Frames bytes = read.bytes.lock()) return reply(SnapshotChunk{bytes, read.offset});
+  read.readers.push_back(std::move(reply));
+  if (read.readers.size() > 1) return;  // one read answers all
   using Result = std::expected<SnapshotChunk, HistoryProblem>;
-  auto deliver = [self = shared_from_this(), number, commits = channel->commits](Result result) {
-    self->around.loop.post([self, number, commits, result = std::move(result)] {
+  auto deliver = [self = shared_from_this(), number, place, commits = channel->commits](Result result) {
+    self->around.loop.post([self, number, place, commits, result = std::move(result)] {
       Channel* found = self->find(number);
       if (found == nullptr) return;
+      SnapshotRead& done = found->snapshots.at(place);
       if (result && commits == found->commits) {
-        found->snapshot = result->frames;
-        found->snapshot_offset = result->offset;
+        done.bytes = result->frames;
+        done.offset = result->offset;
       }
-      for (SnapshotReply& one : std::exchange(found->snapshot_readers, {})) one(result);
+      for (SnapshotReply& one : std::exchange(done.readers, {})) one(result);
     });
   };
   around.store.read(
-      [name = channel->id.text, label = channel->label, empty_at = Position{channel->record.head.epoch, 0},
+      [name = channel->id.text, label = channel->label, empty_at = Position{channel->record.head.epoch, 0}, framing,
        deliver](Store& store) {
         const Snapshot snapshot = store.snapshot(name).value_or(Snapshot{empty_at, {}});
-        deliver(
-            SnapshotChunk{frame(snapshot_json(*label, snapshot.position, snapshot.items)), snapshot.position.offset});
+        deliver(SnapshotChunk{encode(framing, "snapshot", to_text(snapshot.position),
+                                     snapshot_json(*label, snapshot.position, snapshot.items)),
+                              snapshot.position.offset});
       },
       [deliver](std::string problem) { deliver(std::unexpected(HistoryProblem{false, std::move(problem)})); });
 }
 
-void Hub::Impl::get_channel(const std::string& fetcher, const Params& params, const std::string& address,
+void Hub::Impl::get_channel(const std::string& fetcher, const Params& params, const Visitor& visitor,
                             std::function<void(Document)> reply) {
-  resolve(fetcher, params, [this, address, reply = std::move(reply)](std::expected<ChannelId, FeedError> id) mutable {
+  if (!may_see_fetcher(visitor.access, fetcher)) return reply(error_document(not_for_this_token(fetcher)));
+  resolve(fetcher, params, [this, visitor, reply = std::move(reply)](std::expected<ChannelId, FeedError> id) mutable {
     if (!id) return reply(error_document(id.error()));
-    if (auto fine = check_address(id->text, address); !fine) return reply(error_document(fine.error()));
+    if (auto fine = check_visitor(id->text, visitor); !fine) return reply(error_document(fine.error()));
     auto made = find_or_make(*id);
     if (!made) return reply(error_document(made.error()));
     Channel& channel = **made;
@@ -103,13 +108,20 @@ void Hub::Impl::send_document(const Channel& channel, std::function<void(Documen
       });
 }
 
-Document Hub::Impl::list_channels() const {
+Document Hub::Impl::list_channels(const Access& access) const {
   std::vector<ChannelEntry> entries;
   entries.reserve(channels.size());
   for (const auto& [id, channel] : channels)
-    entries.push_back({&channel.id, channel.label.get(), &channel.status, &channel.record, channel.subscribers});
+    if (may_see(access, id))
+      entries.push_back({&channel.id, channel.label.get(), &channel.status, &channel.record, channel.subscribers});
   std::ranges::sort(entries, {}, [](const ChannelEntry& entry) { return entry.id->text; });
   return channels_document(entries);
+}
+
+Document Hub::Impl::describe_fetchers(const std::optional<std::string>& fetcher, const Access& access) const {
+  if (fetcher && !may_see_fetcher(access, *fetcher)) return error_document(not_for_this_token(*fetcher));
+  Document document = hooks.describe_fetchers(fetcher);
+  return fetcher || !access ? document : visible_fetchers(document, access);
 }
 
 }  // namespace restream

@@ -30,7 +30,11 @@ struct ReadJob {
   std::move_only_function<void(Store&)> job;
   std::move_only_function<void(std::string)> failed;
 };
-using Job = std::variant<PollJob, ReadJob, Write>;
+struct QuotaJob {
+  QuotaRecord record;
+  std::move_only_function<void(bool)> done;
+};
+using Job = std::variant<PollJob, ReadJob, QuotaJob, Write>;
 
 // What is to be written of one channel besides its polls. Forgotten, and then wanted again, are two writes.
 struct Waiting {
@@ -55,6 +59,7 @@ struct StoreThread::Impl {
   void run();
   void take(PollJob job);
   void take(ReadJob job);
+  void take(QuotaJob job) { quotas.push_back(std::move(job)); }
   void take(Write write);
   void flush();
 
@@ -63,11 +68,13 @@ struct StoreThread::Impl {
   std::deque<Job> jobs;   // GUARDED_BY(mutex)
   bool stopping = false;  // GUARDED_BY(mutex)
 
+  Stats stats;
   std::unique_ptr<Store> store;
   Committer committer;
   std::vector<PollInput> polls;  // the group that is being gathered
   std::vector<std::move_only_function<void(PollOutcome)>> answers;
   std::unordered_set<std::string> polled;  // the channels in it
+  std::vector<QuotaJob> quotas;            // spent before the group's polls are
   std::map<std::string, Waiting> waiting;
   bool forgets = false;                        // a channel in `waiting` is to be forgotten
   std::optional<SteadyClock::time_point> due;  // when `waiting` is written at the latest
@@ -92,7 +99,7 @@ void StoreThread::Impl::run() {
       std::visit([this](auto& one) { take(std::move(one)); }, job);
     }
     const bool overdue = due && SteadyClock::now() >= *due;
-    if (!polls.empty() || overdue || (last && !waiting.empty())) flush();
+    if (!polls.empty() || !quotas.empty() || overdue || (last && !waiting.empty())) flush();
     if (last) return;
   }
 }
@@ -115,7 +122,7 @@ void StoreThread::Impl::take(ReadJob job) {
 
 void StoreThread::Impl::take(Write write) {
   // In a transaction these come before the polls; this one must come after the poll of its channel.
-  if (polled.contains(std::visit([](const auto& one) { return one.channel; }, write))) flush();
+  if (const std::string* channel = channel_of(write); channel != nullptr && polled.contains(*channel)) flush();
   if (auto* schedule = std::get_if<ScheduleWrite>(&write)) {
     waiting[schedule->channel].schedule = std::move(*schedule);
   } else if (const auto* forget = std::get_if<ForgetWrite>(&write)) {
@@ -128,11 +135,15 @@ void StoreThread::Impl::take(Write write) {
 // One transaction of all that was gathered.
 void StoreThread::Impl::flush() {
   std::vector<Write> others;
+  for (QuotaJob& job : quotas) others.emplace_back(QuotaWrite{std::move(job.record)});
   for (auto& [channel, one] : waiting) {
     if (one.forget) others.emplace_back(ForgetWrite{channel});
     if (one.schedule) others.emplace_back(*one.schedule);
   }
+  const SteadyClock::time_point begin = SteadyClock::now();
   GroupOutcome outcome = committer.commit(polls, others);
+  stats.commits.add(SteadyClock::now() - begin);
+  if (!outcome.problem.empty()) stats.failures.add();
   if (outcome.problem.empty()) {
     waiting.clear();
     forgets = false;
@@ -142,6 +153,7 @@ void StoreThread::Impl::flush() {
   }
   // The answers may be long in coming back as new jobs, never on this stack: the group is free again before they run.
   auto answering = std::exchange(answers, {});
+  for (QuotaJob& job : std::exchange(quotas, {})) job.done(outcome.problem.empty());
   polls.clear();
   polled.clear();
   for (std::size_t i = 0; i < answering.size(); ++i) answering[i](std::move(outcome.polls[i]));
@@ -164,7 +176,13 @@ void StoreThread::commit(PollInput poll, std::move_only_function<void(PollOutcom
   impl_->put(PollJob{.input = std::move(poll), .done = std::move(done)});
 }
 
+const StoreThread::Stats& StoreThread::stats() const { return impl_->stats; }
+
 void StoreThread::write(Write write) { impl_->put(std::move(write)); }
+
+void StoreThread::spend(QuotaRecord record, std::move_only_function<void(bool)> done) {
+  impl_->put(QuotaJob{.record = std::move(record), .done = std::move(done)});
+}
 
 void StoreThread::read(std::move_only_function<void(Store&)> job, std::move_only_function<void(std::string)> failed) {
   impl_->put(ReadJob{.job = std::move(job), .failed = std::move(failed)});

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "channel/committer.hpp"
+#include "ops/metrics.hpp"
 #include "store/store.hpp"
 
 namespace restream {
@@ -29,9 +30,19 @@ class StoreThread {
   // When the store fails it is kept and tried again with the next commit, or after a second (of one channel only the
   // newest schedule). Never overtakes a poll of its channel, nor is overtaken by one.
   void write(Write write);
+  // What a quota has spent: written at once, with the polls that wait. `done` runs on the store thread and hears
+  // whether it is on disk; if it is not, it is not tried again.
+  void spend(QuotaRecord record, std::move_only_function<void(bool written)> done);
   // Reads after every poll and every forgotten channel that was queued before; a schedule may still wait. A StoreError
   // that `job` lets out ends in `failed`.
   void read(std::move_only_function<void(Store&)> job, std::move_only_function<void(std::string)> failed);
+
+  // Written by the store thread, read by any.
+  struct Stats {
+    DurationHistogram commits;  // diff and transaction of one group
+    Counter failures;           // transactions that failed
+  };
+  [[nodiscard]] const Stats& stats() const;
 
  private:
   struct Impl;

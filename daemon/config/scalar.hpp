@@ -1,4 +1,4 @@
-// What one plain word of YAML means: numbers, durations, sizes, addresses. Pure functions over text; this room's own.
+// What one plain word means: numbers, durations, sizes, addresses, names. Pure functions over text.
 #pragma once
 
 #include <cstdint>

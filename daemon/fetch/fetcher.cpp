@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
-#include "fetch/metadata_parser.hpp"
+#include "fetch/quota_terms.hpp"
 #include "fetch/timetable.hpp"
 #include "fetch/verdicts.hpp"
 
@@ -19,13 +19,18 @@ constexpr Millis metadata_timeout{2000};
 
 struct ChannelPoll {
   ChannelId id;
+  Params params;  // handed to the plugin: the id's, and defaults that a later version added
   Schedule schedule;
   Status status;
   bool wanted = true;
   SteadyTime linger_until;
-  bool in_flight = false;  // called, or its result is being committed
-  bool waiting = false;    // due, but the plugin is down or a key is missing
-  Hints hints;             // of the poll under way
+  bool in_flight = false;                 // called, or its result is being committed
+  bool waiting = false;                   // due, but the plugin is down or a key is missing
+  bool queued = false;                    // due, and its turn has not come
+  bool refused = false;                   // the plugin does not take its params any more
+  std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
+  std::shared_ptr<Allowance> allowance;
+  Hints hints;                            // of the poll under way
 };
 
 }  // namespace
@@ -37,7 +42,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
         loop(std::move(l)),
         random(std::move(r)),
         log(std::move(lg)),
-        hooks(std::move(h)) {}
+        hooks(std::move(h)),
+        quota(hooks.join_quota ? hooks.join_quota() : nullptr) {}
 
   // --- the plugin and its metadata -------------------------------------------------------------------------------
 
@@ -49,51 +55,35 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       case PluginState::loading:
         return;
       case PluginState::ready:
-        if (metadata) {
-          resume_waiting();
-        } else if (!asking_metadata) {
-          ask_metadata();
-        }
-        return;
+        return resume_waiting();
       case PluginState::restarting:
         if (!metadata) settle();
         return;
       case PluginState::refused:
-        end_all(Reason::refused, problem);
-        return;
+        return end_all(Reason::refused, problem);
       case PluginState::held:
-        end_all(Reason::held, problem);
-        return;
+        return end_all(Reason::held, problem);
+      case PluginState::removed:
+        return end_all(Reason::removed, problem);
     }
   }
 
-  void ask_metadata() {
-    asking_metadata = true;
+  void ask(const std::function<void(PluginCall)>& call,
+           std::function<void(std::expected<Introduction, NoIntroduction>)> done) {
     const nlohmann::json request = {{"call", "metadata"}, {"config", nlohmann::json::parse(settings.config)}};
-    hooks.call({.function = HostFunction::metadata,
-                .request = request.dump(),
-                .timeout = metadata_timeout,
-                .rules = nullptr,
-                .done = [weak = weak_from_this()](PluginReply reply) {
-                  if (const auto self = weak.lock()) self->on_metadata(std::move(reply));
-                }});
+    call({.function = HostFunction::metadata,
+          .request = request.dump(),
+          .timeout = metadata_timeout,
+          .rules = nullptr,
+          .done = [weak = weak_from_this(), done = std::move(done)](PluginReply reply) {
+            if (const auto self = weak.lock()) done(read_introduction(reply, self->settings));
+          }});
   }
 
-  void on_metadata(PluginReply reply) {
-    asking_metadata = false;
-    if (reply.kind == PluginReply::Kind::retry || reply.kind == PluginReply::Kind::crashed) return settle();
-    if (reply.kind == PluginReply::Kind::timed_out) return refuse("metadata() did not return within 2 seconds");
-    if (reply.code != RESTREAM_OK)
-      return refuse("metadata() returned code " + std::to_string(reply.code) + ": " + reply.last_line);
-    auto parsed = parse_metadata(reply.output);
-    if (!parsed) return refuse(parsed.error());
-    if (settings.name == settings.plugin && parsed->name != settings.name)
-      return refuse("its metadata says that its name is '" + parsed->name + "'; name the file " + parsed->name + ".so");
-    auto origin = origin_of(parsed->api_url);
-    if (!origin) return refuse("metadata field 'api_url': " + origin.error());
-    rules = std::make_shared<const HttpRules>(HttpRules{
-        .origins = {std::move(*origin)}, .connect_to = settings.connect_to, .allow_private = settings.allow_private});
-    metadata = std::make_shared<const Metadata>(std::move(*parsed));
+  void adopt(Introduction introduction) {
+    metadata = std::move(introduction.metadata);
+    rules = std::move(introduction.rules);
+    set_quota_terms();
     interval = std::chrono::duration_cast<Millis>(metadata->poll_interval);
     if (settings.poll_interval && (settings.force_interval || *settings.poll_interval > interval)) {
       interval = *settings.poll_interval;
@@ -104,7 +94,27 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     log.info("fetcher ready", {{"fetcher", settings.name},
                                {"plugin", settings.plugin},
                                {"interval", std::to_string(interval.count()) + "ms"}});
+    const bool had_ended = std::exchange(ended, Reason::none) != Reason::none;
+    end_problem.clear();
+    renamed.clear();
+    for (auto& [name, poll] : polls) fit(poll, had_ended);
     settle();
+  }
+
+  // A channel that another version of the plugin began.
+  void fit(ChannelPoll& poll, bool had_ended) {
+    auto id = canonical_channel(settings.name, metadata->params, poll.id.params);
+    if (!id) {
+      poll.refused = true;
+      table.clear(poll.id.text);
+      tell(poll, State::unavailable, Reason::refused,
+           "this version of the plugin does not take its params: " + id.error().message, std::nullopt);
+      return;
+    }
+    // A new param with a default makes another id of the same params; the channel keeps the one that its log has.
+    if (id->text != poll.id.text && !polls.contains(id->text)) renamed.emplace(id->text, poll.id.text);
+    poll.params = std::move(id->params);
+    if (std::exchange(poll.refused, false) || had_ended) begin(poll);
   }
 
   void refuse(const std::string& reason) {
@@ -140,6 +150,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
           Refusal{"unavailable", "fetcher '" + settings.name + "' is not up: " + plugin_problem + "; try again later"});
     auto id = canonical_channel(settings.name, metadata->params, std::move(given));
     if (!id) return std::unexpected(Refusal{"invalid_params", id.error().message});
+    if (const auto known = renamed.find(id->text); known != renamed.end())
+      if (const auto poll = polls.find(known->second); poll != polls.end()) return poll->second.id;
     return std::move(*id);
   }
 
@@ -151,6 +163,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     }
     ChannelPoll& poll = polls.try_emplace(id.text).first->second;
     poll.id = id;
+    poll.params = id.params;
     poll.schedule = known;
     poll.schedule.last_demand = clock.wall();
     poll.status.at = clock.wall();
@@ -158,13 +171,21 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       tell(poll, State::unavailable, ended, end_problem, std::nullopt);
       return;
     }
+    begin(poll);
+  }
+
+  // Polls begin, for the first time or again.
+  void begin(ChannelPoll& poll) {
+    if (poll.in_flight) return;  // its end plans the next one
+    poll.waiting = false;
+    const Schedule& known = poll.schedule;
     const Millis delay = delay_of_first(interval, known, clock.wall());
     const WallTime next = clock.wall() + delay;
     if (known.last_poll && known.failures == 0) {
       tell(poll, State::live, Reason::none, "the last poll succeeded", next);
     } else {
       tell(poll, State::pending, Reason::none,
-           known.last_poll ? "the last poll before a restart failed; the next one is due" : "not polled yet", next);
+           known.last_poll ? "the last poll failed; the next one is due" : "not polled yet", next);
     }
     plan(poll, delay);
   }
@@ -180,6 +201,46 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     });
   }
 
+  // --- quota --------------------------------------------------------------------------------------------------------
+
+  void set_quota_terms() {
+    if (!quota || !metadata) return;
+    quota->set_terms(quota_terms(*metadata, settings.quota, keys, *rules, hooks.name_credential));
+  }
+
+  // Comes back by poll_now() with the allowance.
+  void ask_quota(ChannelPoll& poll) {
+    if (std::exchange(poll.queued, true)) return;
+    QuotaTurn turn;
+    turn.go = [weak = weak_from_this(), name = poll.id.text](std::shared_ptr<Allowance> allowance) {
+      const auto self = weak.lock();
+      const auto found = self ? self->polls.find(name) : decltype(self->polls.find(name)){};
+      if (!self || found == self->polls.end() || found->second.in_flight) return allowance->finish();
+      found->second.queued = false;
+      found->second.allowance = std::move(allowance);
+      self->poll_now(found->second);
+      self->give_back(found->second);
+    };
+    turn.wait = [weak = weak_from_this(), name = poll.id.text](WallTime until) {
+      const auto self = weak.lock();
+      if (!self) return;
+      if (const auto found = self->polls.find(name); found != self->polls.end())
+        self->tell(found->second, State::limited, Reason::quota,
+                   "the quota is used up; the next poll comes when there are calls again", until);
+    };
+    quota->ask(poll.id.text, interval, !poll.schedule.last_poll, std::move(turn));
+  }
+
+  // What a poll that did not begin, or that is over, has not used.
+  void give_back(ChannelPoll& poll) {
+    if (!poll.in_flight && poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
+  }
+
+  WallTime next_poll(const ChannelPoll& poll, const Schedule& schedule) const {
+    const Millis delay = std::chrono::ceil<Millis>(*schedule.not_before - *schedule.last_poll);
+    return quota ? *schedule.last_poll + quota->stretched(poll.id.text, delay) : *schedule.not_before;
+  }
+
   // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
   bool drop_if_unwanted(const std::string& name) {
     const auto found = polls.find(name);
@@ -187,6 +248,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     const ChannelPoll& poll = found->second;
     if (poll.wanted || poll.in_flight || clock.steady() < poll.linger_until) return false;
     table.clear(name);
+    if (quota) quota->leave(name);
     const ChannelId id = poll.id;
     hooks.keep(id, poll.schedule);
     polls.erase(found);
@@ -233,7 +295,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   }
 
   void poll_now(ChannelPoll& poll) {
-    if (poll.in_flight || ended != Reason::none) return;
+    if (poll.in_flight || poll.refused || ended != Reason::none) return;
     poll.waiting = true;
     if (plugin_state != PluginState::ready) {
       if (plugin_state == PluginState::restarting)
@@ -248,12 +310,14 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       return;
     }
     poll.waiting = false;
+    if (quota && !poll.allowance) return ask_quota(poll);
     poll.in_flight = true;
+    poll.asked = metadata;
     poll.hints = {};
     nlohmann::json declared = nlohmann::json::object();
     for (const std::string& key : metadata->keys) declared[key] = keys.at(key);
     nlohmann::json params = nlohmann::json::object();
-    for (const auto& [name, value] : poll.id.params) params[name] = value;
+    for (const auto& [name, value] : poll.params) params[name] = value;
     const nlohmann::json request = {{"call", "fetch"},
                                     {"channel", settings.name},
                                     {"params", std::move(params)},
@@ -263,6 +327,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
                 .request = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                 .timeout = settings.call_timeout,
                 .rules = rules,
+                .allowance = poll.allowance,
+                .limited_status = metadata->limited_status,
                 .done = [weak = weak_from_this(), name = poll.id.text](PluginReply reply) {
                   if (const auto self = weak.lock()) self->on_reply(name, std::move(reply));
                 }});
@@ -271,6 +337,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void on_reply(const std::string& name, PluginReply reply) {
     ChannelPoll& poll = polls.at(name);  // a channel with a poll in flight is never dropped
     poll.hints = reply.hints;
+    if (poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
     if (reply.kind == PluginReply::Kind::retry) {
       poll.in_flight = false;
       poll.waiting = true;
@@ -281,8 +348,10 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       after.not_before = *after.last_poll + delay_after_success(interval, poll.hints, random());
       after.failures = 0;
       if (poll.wanted) after.last_demand = *after.last_poll;
-      hooks.polled(
-          {.channel = poll.id, .metadata = metadata, .result = std::move(reply.output), .schedule = std::move(after)});
+      hooks.polled({.channel = poll.id,
+                    .metadata = poll.asked,
+                    .result = std::move(reply.output),
+                    .schedule = std::move(after)});
     } else {
       fail(poll, failure_of_reply(reply));
     }
@@ -296,7 +365,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       case PollVerdict::Kind::committed: {
         poll.in_flight = false;
         poll.schedule = schedule;
-        tell(poll, State::live, Reason::none, "the last poll succeeded", schedule.not_before);
+        if (stays_ended(poll)) return;
+        tell(poll, State::live, Reason::none, "the last poll succeeded", next_poll(poll, schedule));
         const auto delay = std::chrono::ceil<Millis>(*schedule.not_before - *schedule.last_poll);
         if (!drop_if_unwanted(name)) plan(poll, delay);
         return;
@@ -306,23 +376,33 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
         // off.
         poll.in_flight = false;
         log.error("a poll could not be written and was dropped", {{"channel", name}, {"reason", verdict.problem}});
+        if (stays_ended(poll)) return;
         if (!drop_if_unwanted(name)) plan(poll, interval);
         return;
       case PollVerdict::Kind::bad_result:
         return fail(poll, {State::failing, Reason::bad_result, verdict.problem});
       case PollVerdict::Kind::api_error:
-        return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints));
+        return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints, metadata->limited_status));
     }
+  }
+
+  // A poll that was under way when its channel ended changes nothing about that.
+  bool stays_ended(const ChannelPoll& poll) {
+    if (ended == Reason::none && !poll.refused) return false;
+    drop_if_unwanted(poll.id.text);
+    return true;
   }
 
   void fail(ChannelPoll& poll, Failure failure) {
     poll.in_flight = false;
+    if (failure.reason == Reason::bad_result) result_problem = log.redact(poll.id.text + ": " + failure.message);
     const WallTime now = clock.wall();
     ++poll.schedule.failures;
     const Millis delay = delay_after_failure(interval, poll.schedule.failures, poll.hints, random());
     poll.schedule.last_poll = now;
     poll.schedule.not_before = now + delay;
     hooks.keep(poll.id, poll.schedule);
+    if (stays_ended(poll)) return;
     tell(poll, failure.state, failure.reason, failure.message, poll.schedule.not_before);
     if (!drop_if_unwanted(poll.id.text)) plan(poll, delay);
   }
@@ -356,22 +436,19 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     json entry = metadata ? json::parse(metadata->json) : json::object();
     entry["name"] = settings.name;
     const auto [state, reason] = health();
-    entry["health"] = {
-        {"state", text(state)},
-        {"reason", reason == Reason::none ? json() : json(text(reason))},
-        {"restarts", restarts},
-        {"last_error",
-         last_error.empty() && end_problem.empty() ? json() : json(last_error.empty() ? end_problem : last_error)}};
+    const std::string& own_error = end_problem.empty() ? result_problem : end_problem;
+    const std::string& error = last_error.empty() ? own_error : last_error;
+    entry["health"] = {{"state", text(state)},
+                       {"reason", reason == Reason::none ? json() : json(text(reason))},
+                       {"restarts", restarts},
+                       {"last_error", error.empty() ? json() : json(error)}};
     json presence = json::object();
-    if (metadata)
+    if (metadata) {
+      for (const auto& [key, value] : keys) presence[key] = "unused";
       for (const std::string& key : metadata->keys) presence[key] = keys.contains(key) ? "present" : "missing";
+    }
     entry["keys"] = std::move(presence);
-    // What is left of a quota is not counted yet: null says so.
-    const bool has_quota = metadata && metadata->quota;
-    json quota = has_quota ? json::parse(metadata->json).at("quota") : json();
-    entry["quota"] =
-        has_quota ? json{{"calls", quota.at("calls")}, {"per", quota.at("per")}, {"left", nullptr}, {"renews", nullptr}}
-                  : json();
+    entry["quota"] = quota && metadata ? json::parse(quota_json(quota->view())) : json();
     entry["channels"] = polls.size();
     return entry.dump();
   }
@@ -382,19 +459,21 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   Random random;
   Log log;
   FetcherHooks hooks;
+  std::shared_ptr<QuotaMember> quota;  // null: nothing is counted
 
   PluginState plugin_state = PluginState::loading;
   std::string plugin_problem = "it is being loaded";
-  bool asking_metadata = false;
   bool is_settled = false;
-  Reason ended = Reason::none;  // refused or held: no polls any more
+  Reason ended = Reason::none;  // refused, held or removed: no polls until a version is adopted
   std::string end_problem;
+  std::string result_problem;  // of the last result that could not be used, whichever channel's
   std::shared_ptr<const Metadata> metadata;
   std::shared_ptr<const HttpRules> rules;
   Millis interval{0};
   std::map<std::string, std::string> keys;
 
   std::unordered_map<std::string, ChannelPoll> polls;
+  std::map<std::string, std::string> renamed;  // canonical id today -> the id under which the channel lives
   Timetable table;
   std::optional<SteadyTime> wake;  // the earliest time for which the loop was asked
 };
@@ -405,21 +484,46 @@ Fetcher::Fetcher(FetcherSettings settings, Clock clock, CoreLoop loop, Random ra
   if (!impl_->settings.enabled) impl_->is_settled = true;
 }
 Fetcher::~Fetcher() = default;
+void Fetcher::ask(const std::function<void(PluginCall)>& call,
+                  std::function<void(std::expected<Introduction, NoIntroduction>)> done) const {
+  impl_->ask(call, std::move(done));
+}
+void Fetcher::adopt(Introduction introduction) { impl_->adopt(std::move(introduction)); }
+void Fetcher::refuse(const std::string& reason) { impl_->refuse(reason); }
+bool Fetcher::works() const { return impl_->metadata && impl_->ended == Reason::none; }
+bool Fetcher::enabled() const { return impl_->settings.enabled; }
 void Fetcher::plugin_changed(PluginState state, const std::string& problem) { impl_->plugin_changed(state, problem); }
 void Fetcher::set_keys(std::map<std::string, std::string> keys) {
   impl_->keys = std::move(keys);
+  impl_->set_quota_terms();
   if (impl_->metadata) impl_->resume_waiting();
 }
 bool Fetcher::settled() const { return impl_->is_settled; }
 std::expected<ChannelId, Refusal> Fetcher::resolve(Params given) const { return impl_->resolve(std::move(given)); }
 void Fetcher::want(const ChannelId& channel, const Schedule& known) { impl_->want(channel, known); }
 void Fetcher::unwant(const std::string& channel) { impl_->unwant(channel); }
+std::expected<void, std::string> Fetcher::poll_soon(const std::string& channel) {
+  const auto found = impl_->polls.find(channel);
+  if (found == impl_->polls.end()) return std::unexpected("nobody follows " + channel + ", so it is not polled");
+  if (found->second.in_flight) return {};
+  impl_->table.clear(channel);
+  impl_->poll_now(found->second);
+  return {};
+}
+void Fetcher::set_subscribers(const std::string& channel, std::size_t count) {
+  if (impl_->quota) impl_->quota->set_subscribers(channel, count);
+}
 void Fetcher::finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict) {
   impl_->finished(channel, schedule, verdict);
 }
 std::string Fetcher::describe(std::uint64_t restarts, const std::string& last_error) const {
   return impl_->describe(restarts, last_error);
 }
+std::string Fetcher::missing_key() const {
+  const std::string missing = impl_->metadata ? impl_->missing_keys() : "";
+  return missing.substr(0, missing.find(','));
+}
+std::size_t Fetcher::channels() const { return impl_->polls.size(); }
 std::shared_ptr<const Metadata> Fetcher::metadata() const { return impl_->metadata; }
 
 }  // namespace restream

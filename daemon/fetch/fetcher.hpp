@@ -16,7 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "fetch/introduction.hpp"
 #include "fetch/plugin.hpp"
+#include "fetch/quota_book.hpp"
 #include "http/http_client.hpp"
 #include "model/channel_id.hpp"
 #include "model/metadata.hpp"
@@ -38,6 +40,7 @@ struct FetcherSettings {
   std::string connect_to;  // config `origin`
   bool allow_private = false;
   Millis call_timeout{30000};
+  std::optional<QuotaLimit> quota;  // instead of the metadata's
 };
 
 // A good answer of the plugin, to be committed.
@@ -69,6 +72,9 @@ struct FetcherHooks {
   std::function<void(const ChannelId&, const Schedule&)> keep;                   // a schedule changed without a commit
   std::function<void(const ChannelId&)> idle;                                    // no longer polled, nothing under way
   std::function<void()> settled;                                                 // resolve() now knows
+  // Null: nothing is counted. Otherwise a member of the quota book for each fetcher, and the name of a credential.
+  std::function<std::shared_ptr<QuotaMember>()> join_quota;
+  std::function<std::string(const std::string& secret)> name_credential;
 };
 
 class Fetcher {
@@ -78,7 +84,18 @@ class Fetcher {
   Fetcher(const Fetcher&) = delete;
   Fetcher& operator=(const Fetcher&) = delete;
 
-  // The plugin's state, after every change of it. `problem` is a sentence.
+  // Asks a version of the plugin, by way of `call`, for its metadata as this fetcher would. Changes nothing.
+  void ask(const std::function<void(PluginCall)>& call,
+           std::function<void(std::expected<Introduction, NoIntroduction>)> done) const;
+  // That version serves from now on. Channels whose params it does not take end; all others go on, or begin again.
+  void adopt(Introduction introduction);
+  // The version that serves is no good for this fetcher.
+  void refuse(const std::string& reason);
+  // It knows its metadata, and nothing has ended it.
+  [[nodiscard]] bool works() const;
+  [[nodiscard]] bool enabled() const;
+
+  // The plugin's state, after every change of it; `ready` once it was adopted. `problem` is a sentence.
   void plugin_changed(PluginState state, const std::string& problem);
 
   // All key values that the keystore holds for this fetcher. Channels that waited for a key are polled.
@@ -91,6 +108,10 @@ class Fetcher {
   // Somebody wants the channel / nobody does any more. `known` is what the store remembers of it.
   void want(const ChannelId& channel, const Schedule& known);
   void unwant(const std::string& channel);
+  void set_subscribers(const std::string& channel, std::size_t count);
+
+  // Polls a channel now that is polled anyway, whatever its next time is. The error is a sentence.
+  [[nodiscard]] std::expected<void, std::string> poll_soon(const std::string& channel);
 
   // `schedule` is that of the Polled it answers.
   void finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict);
@@ -98,6 +119,8 @@ class Fetcher {
   // One entry of GET /fetchers without the closing parts that others know: metadata, keys, quota, channels. JSON text.
   [[nodiscard]] std::string describe(std::uint64_t restarts, const std::string& last_error) const;
   [[nodiscard]] std::shared_ptr<const Metadata> metadata() const;  // null until known
+  [[nodiscard]] std::string missing_key() const;                   // the first declared key without a value; or empty
+  [[nodiscard]] std::size_t channels() const;                      // that are polled or lingering
 
  private:
   struct Impl;

@@ -1,7 +1,11 @@
 #include "fetch/fetchers.hpp"
 
 #include <algorithm>
-#include <system_error>
+#include <utility>
+
+#include "config/scalar.hpp"
+#include "fetch/plugin_directory.hpp"
+#include "fetch/plugin_slot.hpp"
 
 namespace restream {
 
@@ -16,7 +20,8 @@ FetcherSettings settings_of(const std::string& name, const FetcherConfig& config
           .force_interval = config.force_interval,
           .connect_to = config.origin.value_or(""),
           .allow_private = config.allow_private,
-          .call_timeout = call_timeout};
+          .call_timeout = call_timeout,
+          .quota = config.quota ? std::optional(QuotaLimit{config.quota->calls, config.quota->per}) : std::nullopt};
 }
 
 }  // namespace
@@ -27,76 +32,118 @@ struct Fetchers::Impl {
     std::unique_ptr<Fetcher> fetcher;
   };
 
+  Impl(Plugin::Surroundings given, const Config& configuration, std::filesystem::path host_program,
+       FetcherHooks given_hooks)
+      : around(std::move(given)),
+        config(configuration),
+        host(std::move(host_program)),
+        hooks(std::move(given_hooks)),
+        directory({.io = around.io, .loop = around.loop, .clock = around.clock, .log = around.log},
+                  config.plugins.directory, [this](const FileAction& action) { act(action); }) {
+    for (const auto& [name, settings] : config.fetchers) add_fetcher(name, settings);
+  }
+
+  [[nodiscard]] std::filesystem::path file_of(const std::string& plugin) const {
+    return config.plugins.directory / (plugin + ".so");
+  }
+
   void add_fetcher(const std::string& name, const FetcherConfig& settings) {
     const std::string plugin = settings.plugin.empty() ? name : settings.plugin;
     FetcherHooks own = hooks;
-    own.call = [this, plugin](PluginCall call) { plugins.at(plugin)->call(std::move(call)); };
-    fetchers.emplace(name, Entry{plugin, std::make_unique<Fetcher>(
-                                             settings_of(name, settings, config.plugins.call_timeout), around.clock,
-                                             around.loop, around.random, around.log, std::move(own))});
+    own.call = [this, plugin](PluginCall call) { slots.at(plugin)->call(std::move(call)); };
+    auto fetcher = std::make_unique<Fetcher>(settings_of(name, settings, config.plugins.call_timeout), around.clock,
+                                             around.loop, around.random, around.log, std::move(own));
+    if (const auto found = keys.find(name); found != keys.end()) fetcher->set_keys(found->second);
+    fetchers.emplace(name, Entry{plugin, std::move(fetcher)});
+  }
+
+  [[nodiscard]] std::vector<Fetcher*> users_of(const std::string& plugin) const {
+    std::vector<Fetcher*> users;
+    for (const auto& [name, entry] : fetchers)
+      if (entry.plugin == plugin) users.push_back(entry.fetcher.get());
+    return users;
+  }
+
+  PluginSlot& slot_of(const std::string& plugin) {
+    if (const auto found = slots.find(plugin); found != slots.end()) return *found->second;
+    PluginSlot::Hooks own;
+    own.fetchers = [this, plugin] {
+      std::vector<Fetcher*> users = users_of(plugin);
+      std::erase_if(users, [](const Fetcher* user) { return !user->enabled(); });
+      return users;
+    };
+    own.changed = [this, plugin] { plugin_changed(plugin); };
+    own.failed = [this, plugin](const std::string& reason) { directory.failed(plugin, reason); };
+    HostOptions options{.host = host, .plugin = file_of(plugin), .name = plugin, .memory = config.plugins.memory, .sandbox = config.plugins.sandbox};
+    return *slots.emplace(plugin, std::make_shared<PluginSlot>(around, std::move(options), std::move(own)))
+                .first->second;
   }
 
   void plugin_changed(const std::string& plugin) {
-    const Plugin& changed = *plugins.at(plugin);
-    for (const auto& [name, entry] : fetchers)
-      if (entry.plugin == plugin) entry.fetcher->plugin_changed(changed.state(), changed.problem());
+    const PluginSlot& changed = *slots.at(plugin);
+    for (Fetcher* user : users_of(plugin)) user->plugin_changed(changed.state(), changed.problem());
   }
 
-  std::expected<void, std::string> start() {
-    std::error_code failed;
-    std::filesystem::directory_iterator files(config.plugins.directory, failed);
-    if (failed)
-      return std::unexpected("plugins.directory: cannot read " + config.plugins.directory.string() + ": " +
-                             failed.message() + "; make it, or name another one in the configuration");
-    for (const auto& file : files) {
-      if (file.path().extension() != ".so") continue;
-      const std::string name = file.path().stem().string();
-      if (!std::filesystem::is_regular_file(file.symlink_status())) {
-        around.log.error("plugin refused", {{"file", file.path().string()}, {"reason", "it is not a regular file"}});
-        continue;
-      }
-      HostOptions options{.host = host, .plugin = file.path(), .name = name, .memory = config.plugins.memory};
-      plugins.emplace(name,
-                      std::make_unique<Plugin>(around, std::move(options), [this, name] { plugin_changed(name); }));
+  void act(const FileAction& action) {
+    if (!is_fetcher_name(action.name)) {
+      if (action.kind == FileAction::Kind::refuse)
+        around.log.error("plugin refused", {{"file", file_of(action.name).string()}, {"reason", action.reason}});
+      return;
     }
-    for (const auto& [name, settings] : config.fetchers) add_fetcher(name, settings);
-    for (const auto& [name, plugin] : plugins)
-      if (!fetchers.contains(name)) add_fetcher(name, {});
-    for (const auto& [name, entry] : fetchers)
-      if (!plugins.contains(entry.plugin))
-        entry.fetcher->plugin_changed(PluginState::refused,
-                                      "there is no " + entry.plugin + ".so in " + config.plugins.directory.string());
-    for (const auto& [name, plugin] : plugins) plugin->start();
-    return {};
+    if (action.kind == FileAction::Kind::remove) return remove(action.name);
+    if (!fetchers.contains(action.name)) add_fetcher(action.name, {});
+    PluginSlot& slot = slot_of(action.name);
+    if (action.kind == FileAction::Kind::refuse) return slot.refuse(action.reason);
+    if (users_of(action.name).empty())
+      return slot.refuse("the configuration gives the fetcher '" + action.name + "' to the plugin " +
+                         fetchers.at(action.name).plugin + ".so");
+    slot.load();
   }
 
-  std::string describe(const Entry& entry) const {
-    const auto plugin = plugins.find(entry.plugin);
-    if (plugin == plugins.end()) return entry.fetcher->describe(0, {});
-    return entry.fetcher->describe(plugin->second->restarts(), plugin->second->last_error());
+  void remove(const std::string& plugin) {
+    slot_of(plugin).remove();
+    // What never was a fetcher leaves nothing behind.
+    const auto found = fetchers.find(plugin);
+    if (found == fetchers.end() || config.fetchers.contains(plugin) || found->second.fetcher->metadata()) return;
+    fetchers.erase(found);
+    slots.erase(plugin);
+    hooks.settled();
+  }
+
+  void start() {
+    directory.start();
+    for (const auto& [name, entry] : fetchers)
+      if (!slots.contains(entry.plugin))
+        entry.fetcher->plugin_changed(PluginState::removed,
+                                      "there is no " + entry.plugin + ".so in " + config.plugins.directory.string());
+  }
+
+  [[nodiscard]] std::string describe(const Entry& entry) const {
+    const auto slot = slots.find(entry.plugin);
+    if (slot == slots.end()) return entry.fetcher->describe(0, {});
+    return entry.fetcher->describe(slot->second->restarts(), slot->second->last_error());
   }
 
   Plugin::Surroundings around;
   Config config;
   std::filesystem::path host;
   FetcherHooks hooks;
-  std::map<std::string, std::unique_ptr<Plugin>> plugins;
+  KeyValues keys;  // of fetchers to come, too
   std::map<std::string, Entry> fetchers;
+  std::map<std::string, std::shared_ptr<PluginSlot>> slots;
+  PluginDirectory directory;
 };
 
 Fetchers::Fetchers(Plugin::Surroundings surroundings, const Config& config, std::filesystem::path host,
                    FetcherHooks hooks)
-    : impl_(new Impl{.around = std::move(surroundings),
-                     .config = config,
-                     .host = std::move(host),
-                     .hooks = std::move(hooks),
-                     .plugins = {},
-                     .fetchers = {}}) {}
+    : impl_(std::make_unique<Impl>(std::move(surroundings), config, std::move(host), std::move(hooks))) {}
 Fetchers::~Fetchers() = default;
 
-std::expected<void, std::string> Fetchers::start() { return impl_->start(); }
+void Fetchers::start() { impl_->start(); }
+void Fetchers::rescan() { impl_->directory.rescan(); }
 
 void Fetchers::set_keys(const KeyValues& keys) {
+  impl_->keys = keys;
   for (const auto& [name, entry] : impl_->fetchers) {
     const auto found = keys.find(name);
     entry.fetcher->set_keys(found == keys.end() ? std::map<std::string, std::string>() : found->second);
@@ -110,6 +157,33 @@ Fetcher* Fetchers::find(const std::string& name) {
 
 bool Fetchers::settled() const {
   return std::ranges::all_of(impl_->fetchers, [](const auto& one) { return one.second.fetcher->settled(); });
+}
+
+std::expected<void, std::string> Fetchers::release(const std::string& fetcher) {
+  const auto found = impl_->fetchers.find(fetcher);
+  if (found == impl_->fetchers.end()) return std::unexpected("there is no fetcher '" + fetcher + "'");
+  const auto slot = impl_->slots.find(found->second.plugin);
+  if (slot == impl_->slots.end() || slot->second->state() != PluginState::held)
+    return std::unexpected("the plugin of '" + fetcher + "' is not held");
+  slot->second->load();
+  return {};
+}
+
+std::string Fetchers::to_do() const {
+  if (impl_->fetchers.empty()) return "put a plugin into " + impl_->config.plugins.directory.string();
+  std::string first;
+  for (const auto& [name, entry] : impl_->fetchers) {
+    const std::string key = entry.fetcher->missing_key();
+    if (key.empty()) return {};  // one that works: the others may be there for nothing
+    if (first.empty()) first = "restream-keys set " + name + " " + key;
+  }
+  return first;
+}
+
+std::string Fetchers::summary() const {
+  std::size_t channels = 0;
+  for (const auto& [_, entry] : impl_->fetchers) channels += entry.fetcher->channels();
+  return std::to_string(impl_->fetchers.size()) + " fetchers, " + std::to_string(channels) + " channels polled";
 }
 
 std::optional<std::string> Fetchers::describe(const std::optional<std::string>& name) const {

@@ -1,5 +1,5 @@
-// All plugins and fetchers: one plugin for each .so of the plugins directory, one fetcher for each plugin and for each
-// name under `fetchers` in the configuration. Runs on: core. Owns them all.
+// All plugins and fetchers: one plugin for each .so of the plugins directory, as it is at any time, one fetcher for
+// each plugin and for each name under `fetchers` in the configuration. Runs on: core. Owns them all.
 #pragma once
 
 #include <functional>
@@ -12,10 +12,9 @@
 #include "config/config.hpp"
 #include "fetch/fetcher.hpp"
 #include "fetch/plugin.hpp"
+#include "model/key_values.hpp"
 
 namespace restream {
-
-using KeyValues = std::map<std::string, std::map<std::string, std::string>>;  // fetcher -> key -> value
 
 class Fetchers {
  public:
@@ -25,8 +24,10 @@ class Fetchers {
   Fetchers(const Fetchers&) = delete;
   Fetchers& operator=(const Fetchers&) = delete;
 
-  // Reads the directory and starts a host for each plugin. The error is a sentence.
-  std::expected<void, std::string> start();
+  // Reads the directory, starts a host for each plugin, and follows the directory from there on.
+  void start();
+  // Looks at the directory at once.
+  void rescan();
 
   void set_keys(const KeyValues& keys);
 
@@ -35,6 +36,14 @@ class Fetchers {
   [[nodiscard]] bool settled() const;
   // {"fetchers": […]} or, with a name, that one alone (nothing when it does not exist). JSON text.
   [[nodiscard]] std::optional<std::string> describe(const std::optional<std::string>& name) const;
+
+  // Starts the plugin of this fetcher again, which is held because it crashed too often. The error is a sentence.
+  std::expected<void, std::string> release(const std::string& fetcher);
+
+  // What a person should do first to get something out of this, such as a key to set; empty when nothing.
+  [[nodiscard]] std::string to_do() const;
+  // "2 fetchers, 3 channels polled"
+  [[nodiscard]] std::string summary() const;
 
  private:
   struct Impl;

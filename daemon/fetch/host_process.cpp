@@ -20,6 +20,7 @@
 #include "fetch/host_process_lines.hpp"
 #include "fetch/host_process_log.hpp"
 #include "fetch/host_process_spawn.hpp"
+#include "fetch/host_process_watch.hpp"
 #include "wire/wire.hpp"
 
 namespace restream {
@@ -32,6 +33,12 @@ constexpr std::uint64_t log_frames_per_second = 20'000;  // more are left in the
 constexpr std::size_t most_drained = 4U << 20U;
 constexpr Seconds time_to_exit{1};  // after it hung up
 constexpr std::chrono::hours longest_call{24};
+constexpr Millis between_counts{500};  // of its threads
+
+wire::Sandbox told(SandboxMode mode) {
+  if (mode == SandboxMode::off) return wire::Sandbox::off;
+  return mode == SandboxMode::best_effort ? wire::Sandbox::best_effort : wire::Sandbox::required;
+}
 
 }  // namespace
 
@@ -59,6 +66,7 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
   asio::steady_timer load_timer;
   asio::steady_timer hangup_timer;
   asio::steady_timer read_pause;
+  asio::steady_timer count_timer;
   std::shared_ptr<HostLog> log;
 
   wire::Decoder decoder;
@@ -77,6 +85,7 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
         load_timer(on),
         hangup_timer(on),
         read_pause(on),
+        count_timer(on),
         log(std::make_shared<HostLog>(on, clock, callbacks.log)) {}
 
   // Only where the loop stopped before it saw the child's end.
@@ -89,7 +98,6 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
   Impl& operator=(const Impl&) = delete;
 
   // --- the child's life
-
   std::expected<void, std::string> start() {
     auto spawned = spawn_host(options.host, options.name);
     if (!spawned)
@@ -116,14 +124,27 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
       self->kill("it was not ready within " + std::to_string(self->options.load_timeout.count()) + " ms");
     });
     watch_exit();
+    watch_threads();
     read_socket();
-    send(0, wire::Start{options.name, std::filesystem::absolute(options.plugin).string(), options.memory});
+    send(0, wire::Start{options.name, std::filesystem::absolute(options.plugin).string(), options.memory,
+                        told(options.sandbox)});
     return {};
   }
 
   void watch_exit() {
     process.async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](error_code canceled) {
       if (!canceled) self->on_exit();
+    });
+  }
+
+  void watch_threads() {
+    count_timer.expires_after(between_counts);
+    count_timer.async_wait([self = shared_from_this()](error_code canceled) {
+      if (canceled || self->killed || self->pid == 0) return;
+      const auto threads = count_threads(self->pid);
+      if (threads <= most_host_threads) return self->watch_threads();
+      self->kill_and_lose_calls("it has " + std::to_string(threads) + " threads, more than " +
+                                std::to_string(most_host_threads));
     });
   }
 
@@ -158,7 +179,6 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
     kill(reason);
     lose_calls();
   }
-
   void lose_calls() {
     auto lost = std::exchange(calls, {});
     for (auto& [number, call] : lost)
@@ -178,11 +198,10 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
     if (pid == 0) process.close(ignored);
     socket.close(ignored);
     log->close();
-    for (auto* timer : {&load_timer, &hangup_timer, &read_pause}) timer->cancel();
+    for (auto* timer : {&load_timer, &hangup_timer, &read_pause, &count_timer}) timer->cancel();
   }
 
   // --- calls
-
   CallNumber call(HostFunction function, std::string request, SteadyTime deadline,
                   std::function<void(CallResult)> done) {
     const CallNumber number = ++last_call;
@@ -241,7 +260,6 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
   }
 
   // --- to the child
-
   void send(std::uint64_t number, const wire::Message& message) {
     if (killed) return;
     unsent.push_back(wire::encode(number, message));
@@ -257,7 +275,6 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
   }
 
   // --- from the child
-
   // Waits and reads apart, never with a read under way: so drain_socket() can take what has come, in order, at any
   // time.
   void read_socket() {
@@ -365,22 +382,17 @@ HostProcess::HostProcess(asio::io_context& core, Clock clock, HostOptions option
     : impl_(std::make_shared<Impl>(core, std::move(clock), std::move(options), std::move(callbacks))) {}
 
 HostProcess::~HostProcess() { impl_->abandon(); }
-
 std::expected<void, std::string> HostProcess::start() { return impl_->start(); }
-
 CallNumber HostProcess::call(HostFunction function, std::string request, SteadyTime deadline,
                              std::function<void(CallResult)> done) {
   return impl_->call(function, std::move(request), deadline, std::move(done));
 }
-
 void HostProcess::cancel(CallNumber call) {
   if (impl_->calls.contains(call)) impl_->send(call, wire::Cancel{});
 }
 
 void HostProcess::kill(std::string reason) { impl_->kill(reason); }
-
 int HostProcess::pid() const { return impl_->pid; }
-
 std::size_t HostProcess::calls() const { return impl_->calls.size(); }
 
 }  // namespace restream

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/config.hpp"
 #include "model/clock.hpp"
 
 namespace boost::asio {
@@ -29,6 +30,7 @@ struct HostOptions {
   std::filesystem::path plugin;  // the .so
   std::string name;              // of the plugin, for the process title and messages
   std::uint64_t memory = 256ULL << 20U;
+  SandboxMode sandbox = SandboxMode::required;
   Millis load_timeout{5000};  // from the start to `ready`
 };
 

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "config/scalar.hpp"
+
 namespace restream {
 
 namespace {
@@ -115,16 +117,24 @@ std::optional<QuotaSpec> quota_in(const json& object) {
                    .shared_key = text_in(*found, "shared_key", false)};
 }
 
-bool is_name(std::string_view name) {
-  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-  return !name.empty() && name.size() <= 64 && name.front() != '-' && std::ranges::all_of(name, plain);
+std::vector<int> limited_status_in(const json& object) {
+  std::vector<int> out;
+  const auto found = object.find("limited_status");
+  if (found == object.end()) return out;
+  if (!found->is_array()) refuse("limited_status", "an array of statuses from 400 to 599");
+  for (const json& one : *found) {
+    if (!one.is_number_unsigned() || one < 400 || one > 599)
+      refuse("limited_status", "an array of statuses from 400 to 599");
+    out.push_back(one.get<int>());
+  }
+  return out;
 }
 
 Metadata read(const json& object) {
   if (!object.is_object()) throw Refused("metadata must be a JSON object");
   Metadata metadata;
   metadata.name = text_in(object, "name", true);
-  if (!is_name(metadata.name)) refuse("name", "lower-case letters, digits and '-', at most 64");
+  if (!is_fetcher_name(metadata.name)) refuse("name", "lower-case letters, digits and '-', at most 64");
   metadata.description = text_in(object, "description", true);
   metadata.id_field = text_in(object, "id_field", true);
   if (metadata.id_field.empty()) refuse("id_field", "the name of the items' id");
@@ -142,6 +152,7 @@ Metadata read(const json& object) {
     for (const auto& [name, value] : params->items()) metadata.params.push_back(param_of(name, value));
   }
   metadata.quota = quota_in(object);
+  metadata.limited_status = limited_status_in(object);
   metadata.complete = flag_in(object, "complete");
   metadata.ignore = pointers_in(object, "ignore");
   metadata.unordered = pointers_in(object, "unordered");
@@ -161,6 +172,14 @@ std::expected<Metadata, std::string> parse_metadata(std::string_view text) {
   } catch (const json::exception&) {
     return std::unexpected("metadata is not JSON");
   }
+}
+
+std::string version_in(std::string_view text) {
+  if (text.size() > max_metadata) return {};
+  const json object = json::parse(text, nullptr, false);
+  if (!object.is_object()) return {};
+  const auto version = object.find("version");
+  return version != object.end() && version->is_string() ? version->get<std::string>() : std::string();
 }
 
 }  // namespace restream

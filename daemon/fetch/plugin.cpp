@@ -3,10 +3,14 @@
 #include <restream/fetcher.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <deque>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "fetch/kept_plugin.hpp"
 
 namespace restream {
 
@@ -27,6 +31,7 @@ std::int32_t code_of(HttpProblem problem) {
     case HttpProblem::bad_request:
       return RESTREAM_BAD_REQUEST;
     case HttpProblem::refused:
+    case HttpProblem::quota:
       return RESTREAM_REFUSED;
     case HttpProblem::unreachable:
       return RESTREAM_UNREACHABLE;
@@ -85,6 +90,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   // A call under way in the host.
   struct Call {
     std::shared_ptr<const HttpRules> rules;
+    std::shared_ptr<Allowance> allowance;
+    std::vector<int> limited_status;
     SteadyTime http_deadline;
     std::function<void(PluginReply)> done;
     PluginReply reply;  // filled as its requests are answered
@@ -94,8 +101,40 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   Impl(Surroundings given, HostOptions host_options, std::function<void()> on_change)
       : around(std::move(given)), options(std::move(host_options)), changed(std::move(on_change)) {}
 
+  // The file itself, or its kept bytes where another file has taken its place.
+  std::expected<std::filesystem::path, std::string> file_to_load() {
+    const auto now_there = stamp_of(options.plugin);
+    if (!kept) {
+      stamp = now_there;
+      return options.plugin;
+    }
+    if (now_there == stamp) return options.plugin;
+    scratch_file = around.scratch / options.plugin.filename();
+    if (auto written = kept->write(scratch_file); !written)
+      return std::unexpected("its file was replaced, and what was kept of it cannot be used: " + written.error());
+    return scratch_file;
+  }
+
+  void remove_scratch_file() {
+    if (!scratch_file.empty()) std::remove(std::exchange(scratch_file, {}).c_str());
+  }
+
+  void keep() {
+    if (!stamp) return;
+    auto made = KeptPlugin::keep(options.plugin, *stamp);
+    if (made) {
+      kept.emplace(std::move(*made));
+    } else {
+      around.log.info("no copy of the plugin is kept for a restart",
+                      {{"plugin", options.name}, {"reason", made.error()}});
+    }
+  }
+
   void start() {
     state = PluginState::loading;
+    const auto file = file_to_load();
+    HostOptions host_options = options;
+    if (file) host_options.plugin = *file;
     const std::weak_ptr<Impl> weak = weak_from_this();
     HostCallbacks callbacks;
     callbacks.ready = [weak](const HostReady& ready) {
@@ -110,8 +149,9 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     callbacks.log = [weak](LogSource source, int level, const std::string& line) {
       if (const auto self = weak.lock()) self->on_log(source, level, line);
     };
-    host = std::make_unique<HostProcess>(around.io, around.clock, options, std::move(callbacks));
-    if (auto started = host->start(); !started) {
+    host = std::make_unique<HostProcess>(around.io, around.clock, std::move(host_options), std::move(callbacks));
+    auto started = file ? host->start() : std::unexpected(file.error());
+    if (!started) {
       // Told by way of the loop: nobody expects a change from inside start().
       around.loop.post([weak, reason = std::move(started.error())] {
         if (const auto self = weak.lock())
@@ -121,32 +161,36 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   }
 
   void on_ready(const HostReady& ready) {
+    remove_scratch_file();
+    if (stopped) return;
     around.log.info("plugin loaded", {{"plugin", options.name},
                                       {"pid", std::to_string(host->pid())},
                                       {"sdk", ready.sdk_version},
                                       {"abi", ready.abi}});
     state = PluginState::ready;
-    settled = true;
     changed();
   }
 
   void on_end(HostEnd end) {
-    settled = true;
+    remove_scratch_file();
+    if (stopped) return;
     const bool was_ready = state == PluginState::ready;
     std::string reason = end.reason;
     if (!end.last_line.empty()) reason += "; its last line: " + end.last_line;
     last_error = around.log.redact(reason);
     // Destroyed by way of the loop, because this may be one of its own callbacks.
     around.loop.post([old = std::shared_ptr<HostProcess>(std::move(host))] {});
-    if (end.refused) {
+    if (gone) {
       state = PluginState::refused;
-      problem = end.reason;
-      around.log.error("plugin refused",
-                       {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
+      problem = "another version has taken over";
+    } else if (end.refused || on_trial) {
+      state = PluginState::refused;
+      problem = end.refused ? end.reason : "its host ended: " + reason;
     } else {
       restart_later(end, reason, was_ready);
     }
     settle_lost(end);
+    if (gone) return finish();
     changed();
   }
 
@@ -163,7 +207,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       if (crashes.size() >= crashes_until_held) {
         state = PluginState::held;
         problem = "held after " + std::to_string(crashes.size()) + " crashes in ten minutes: " + end.reason;
-        around.log.error("plugin held: replace the file and restart restreamd",
+        around.log.error("plugin held: it is tried again when its file changes",
                          {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
         return;
       }
@@ -175,14 +219,15 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                                            {"reason", reason},
                                            {"restart_in", std::to_string(delay.count()) + "ms"}});
     around.loop.at(around.clock.steady() + delay, [weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->start();
+      const auto self = weak.lock();
+      if (self && self->state == PluginState::restarting && !self->gone) self->start();
     });
   }
 
   // Calls that were under way when the host ended. Each got `lost` before on_end() and waits here for the reason.
   void settle_lost(const HostEnd& end) {
     for (auto& [done, reply] : std::exchange(lost, {})) {
-      reply.kind = end.timed_out ? PluginReply::Kind::retry : PluginReply::Kind::crashed;
+      reply.kind = end.timed_out || gone ? PluginReply::Kind::retry : PluginReply::Kind::crashed;
       reply.problem = end.reason;
       reply.last_line = end.last_line;
       done(std::move(reply));
@@ -191,14 +236,38 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     for (PluginCall& waiting : std::exchange(queue, {})) call(std::move(waiting));
   }
 
-  void call(PluginCall asked) {
-    if (state != PluginState::ready) {
-      PluginReply reply;
-      reply.kind = PluginReply::Kind::retry;
-      reply.problem = problem;
-      around.loop.post([done = std::move(asked.done), reply = std::move(reply)]() mutable { done(std::move(reply)); });
-      return;
+  void retire(std::function<void()> when_gone) {
+    gone = std::move(when_gone);
+    for (PluginCall& waiting : std::exchange(queue, {})) retry_elsewhere(std::move(waiting.done));
+    if (calls.empty()) finish();
+  }
+
+  // Nothing runs here any more.
+  void finish() {
+    if (calls.empty() && gone) around.loop.post(std::exchange(gone, [] {}));
+  }
+
+  void stop() {
+    remove_scratch_file();
+    stopped = true;
+    state = PluginState::refused;
+    for (auto& [number, call] : std::exchange(calls, {})) {
+      for (const HttpTicket ticket : call.requests) around.http.cancel(ticket);
+      retry_elsewhere(std::move(call.done));
     }
+    for (PluginCall& waiting : std::exchange(queue, {})) retry_elsewhere(std::move(waiting.done));
+    around.loop.post([old = std::shared_ptr<HostProcess>(std::move(host))] {});
+  }
+
+  void retry_elsewhere(std::function<void(PluginReply)> done) {
+    PluginReply reply;
+    reply.kind = PluginReply::Kind::retry;
+    reply.problem = problem;
+    around.loop.post([done = std::move(done), reply = std::move(reply)]() mutable { done(std::move(reply)); });
+  }
+
+  void call(PluginCall asked) {
+    if (state != PluginState::ready || gone) return retry_elsewhere(std::move(asked.done));
     if (calls.size() >= max_calls) return queue.push_back(std::move(asked));
     const SteadyTime now = around.clock.steady();
     // done() may only come after call() has returned the number, which HostProcess promises.
@@ -208,6 +277,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                            if (const auto self = weak.lock()) self->on_result(*number, std::move(result));
                          });
     calls.emplace(*number, Call{.rules = std::move(asked.rules),
+                                .allowance = std::move(asked.allowance),
+                                .limited_status = std::move(asked.limited_status),
                                 .http_deadline = now + http_part(asked.timeout),
                                 .done = std::move(asked.done),
                                 .reply = {},
@@ -230,6 +301,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     reply.output = std::move(result.output);
     if (reply.kind == PluginReply::Kind::timed_out) reply.problem = "the plugin did not return in time";
     call.done(std::move(reply));
+    if (gone) return finish();
     if (!queue.empty() && state == PluginState::ready) {
       PluginCall next = std::move(queue.front());
       queue.pop_front();
@@ -253,7 +325,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                         .headers = std::move(asked.headers),
                         .body = std::move(asked.body),
                         .deadline = call.http_deadline,
-                        .rules = call.rules};
+                        .rules = call.rules,
+                        .budget = call.allowance};
     auto answered = [weak = weak_from_this(), number, loop = around.loop,
                      reply = std::move(reply)](HttpResult result) mutable {
       // On the http thread: core is where everything else is.
@@ -274,6 +347,10 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       reply.http_message.clear();
       reply.http_status = result->status;
       reply.hints = read_hints(result->headers, around.clock.wall());
+      const bool limited =
+          result->status == 429 || std::ranges::count(found->second.limited_status, result->status) > 0;
+      if (found->second.allowance)
+        found->second.allowance->answered(result->headers, around.clock.wall(), reply.hints.retry_after, limited);
     } else {
       reply.http_problem = result.error().problem;
       reply.http_message = result.error().message;
@@ -289,7 +366,12 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   HostOptions options;
   std::function<void()> changed;
   PluginState state = PluginState::loading;
-  bool settled = false;
+  std::optional<FileStamp> stamp;  // of the file it was started from
+  std::optional<KeptPlugin> kept;
+  std::filesystem::path scratch_file;  // while the host reads it; empty: none
+  bool on_trial = false;
+  bool stopped = false;
+  std::function<void()> gone;  // set: it is retiring
   std::string problem = "it is being loaded";
   std::string last_error;
   std::string last_line;
@@ -305,9 +387,12 @@ Plugin::Plugin(Surroundings surroundings, HostOptions options, std::function<voi
     : impl_(std::make_shared<Impl>(std::move(surroundings), std::move(options), std::move(changed))) {}
 Plugin::~Plugin() = default;
 void Plugin::start() { impl_->start(); }
+void Plugin::keep() { impl_->keep(); }
+void Plugin::set_on_trial(bool on_trial) { impl_->on_trial = on_trial; }
+void Plugin::retire(std::function<void()> gone) { impl_->retire(std::move(gone)); }
+void Plugin::stop() { impl_->stop(); }
 void Plugin::call(PluginCall call) { impl_->call(std::move(call)); }
 PluginState Plugin::state() const { return impl_->state; }
-bool Plugin::settled() const { return impl_->settled; }
 std::string Plugin::problem() const { return impl_->state == PluginState::ready ? std::string() : impl_->problem; }
 std::uint64_t Plugin::restarts() const { return impl_->restarts; }
 std::string Plugin::last_error() const { return impl_->last_error; }

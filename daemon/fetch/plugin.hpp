@@ -1,18 +1,24 @@
-// One plugin file and its host: starts the host, restarts it with backoff when it ends, forwards the plugin's HTTP.
-// Runs on: core. Owns the host process. Several fetchers may share a plugin.
+// One version of a plugin file and its host: starts the host, restarts it with backoff when it ends, forwards the
+// plugin's HTTP. Runs on: core. Owns the host process. Several fetchers may share a plugin; plugin_slot holds the
+// versions of one file.
 //
 //   loading -> ready -> restarting -> loading …      a crash, a kill for a call past its deadline
 //   loading -> refused                               not a fetcher, another ABI, cannot be loaded
 //   restarting -> held                               five crashes in ten minutes
+//
+// On trial it is not restarted: any end of its host is `refused`.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fetch/host_process.hpp"
+#include "fetch/quota_book.hpp"
 #include "fetch/schedule.hpp"
 #include "http/http_client.hpp"
 #include "model/clock.hpp"
@@ -21,7 +27,14 @@
 
 namespace restream {
 
-enum class PluginState : std::uint8_t { loading, ready, restarting, refused, held };
+enum class PluginState : std::uint8_t {
+  loading,
+  ready,
+  restarting,
+  refused,
+  held,
+  removed,  // there is no such file; of a slot, never of a version
+};
 
 // What became of a call, with what the daemon saw of its HTTP requests.
 struct PluginReply {
@@ -47,6 +60,8 @@ struct PluginCall {
   std::string request;
   Millis timeout{};
   std::shared_ptr<const HttpRules> rules;  // null: no HTTP
+  std::shared_ptr<Allowance> allowance;    // null: nothing is counted
+  std::vector<int> limited_status;         // of an answer, besides 429: too many requests
   std::function<void(PluginReply)> done;
 };
 
@@ -59,6 +74,7 @@ class Plugin {
     Random random;
     HttpClient& http;
     Log log;
+    std::filesystem::path scratch;  // a folder of ours, for files that live for a moment
   };
 
   // `changed` is called after every change of state, not from inside start().
@@ -68,13 +84,21 @@ class Plugin {
   Plugin& operator=(const Plugin&) = delete;
 
   void start();
+  // Keeps the bytes of the file that it was started from: from here on it is restarted from those, whatever becomes of
+  // the file.
+  void keep();
+  void set_on_trial(bool on_trial);
+
+  // Takes no more calls and is not restarted; `gone` comes when those under way have ended, not from inside. Calls that
+  // its host loses until then are to be made elsewhere: `retry`.
+  void retire(std::function<void()> gone);
+  // Ends it at once. Calls under way get `retry`, not from inside.
+  void stop();
 
   // `done` comes once, not from inside call(). Beyond 120 calls under way it waits; its time starts when it does.
   void call(PluginCall call);
 
   [[nodiscard]] PluginState state() const;
-  // True once it is clear whether the file is a fetcher: after the first `ready`, `refused` or failed start.
-  [[nodiscard]] bool settled() const;
   [[nodiscard]] std::string problem() const;  // why it is not ready; empty when it is
   [[nodiscard]] std::uint64_t restarts() const;
   [[nodiscard]] std::string last_error() const;  // empty: none yet

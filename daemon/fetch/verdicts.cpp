@@ -2,6 +2,8 @@
 
 #include <restream/fetcher.h>
 
+#include <algorithm>
+
 namespace restream {
 
 namespace {
@@ -22,9 +24,9 @@ std::string joined(std::string sentence, const std::string& detail) {
 
 }  // namespace
 
-Failure failure_of_status(int status, const std::string& text, const Hints& hints) {
+Failure failure_of_status(int status, const std::string& text, const Hints& hints, const std::vector<int>& limited) {
   const std::string answered = "the API answered " + std::to_string(status);
-  if (status == 429 || (status == 503 && hints.retry_after))
+  if (status == 429 || std::ranges::find(limited, status) != limited.end() || (status == 503 && hints.retry_after))
     return {State::limited, Reason::rate_limited, joined(answered + ", too many requests", text)};
   if (status == 401 || status == 403)
     return {State::failing, Reason::unauthorized, joined(answered + "; check the fetcher's keys", text)};
@@ -50,6 +52,8 @@ Failure failure_of_reply(const PluginReply& reply) {
         return {State::failing, Reason::unreachable, reply.http_message};
       case HttpProblem::too_large:
         return {State::failing, Reason::bad_result, reply.http_message};
+      case HttpProblem::quota:
+        return {State::limited, Reason::quota, reply.http_message};
       case HttpProblem::refused:
         return {State::failing, Reason::upstream_error, reply.http_message};
       case HttpProblem::bad_request:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "fetch/plugin.hpp"
 #include "model/status.hpp"
@@ -14,8 +15,8 @@ struct Failure {
   std::string message;
 };
 
-// The plugin returned a status of its own: {"status_code": 404, "result": "…"}.
-Failure failure_of_status(int status, const std::string& text, const Hints& hints);
+// The plugin returned a status of its own: {"status_code": 404, "result": "…"}. `limited`: those that mean 429 too.
+Failure failure_of_status(int status, const std::string& text, const Hints& hints, const std::vector<int>& limited);
 
 // The plugin did not return RESTREAM_OK, did not return at all, or took its host with it.
 Failure failure_of_reply(const PluginReply& reply);

@@ -29,6 +29,8 @@ struct HttpRules {
   bool allow_private = false;
 };
 
+class HttpBudget;  // http/budget.hpp
+
 struct HttpRequest {
   std::string method = "GET";
   std::string url;
@@ -36,13 +38,15 @@ struct HttpRequest {
   std::string body;
   SteadyTime deadline;
   std::shared_ptr<const HttpRules> rules;
+  std::shared_ptr<HttpBudget> budget;  // asked before each request that goes out for this one; null: nobody is
 };
 
 struct HttpResponse {
   int status = 0;
-  HttpHeaders headers;  // names in lower case, of the last answer when there were redirects
-  std::string body;     // inflated; then `content-encoding` and `content-length` are left out of the headers
-  int requests = 1;     // on the wire: redirects, and what libcurl sent again on a new connection, included
+  HttpHeaders headers;       // names in lower case, of the last answer when there were redirects
+  std::string body;          // inflated; then `content-encoding` and `content-length` are left out of the headers
+  int requests = 1;          // on the wire: redirects, and what libcurl sent again on a new connection, included
+  bool revalidated = false;  // the API answered 304: this is the answer that was kept
 };
 
 enum class HttpProblem : std::uint8_t {
@@ -51,6 +55,7 @@ enum class HttpProblem : std::uint8_t {
   unreachable,  // no address, no connection, TLS failed, broke off
   timeout,      // the deadline passed
   too_large,    // more than the limit, inflated
+  quota,        // its budget has no call left
   cancelled,
 };
 
@@ -63,12 +68,15 @@ struct HttpError {
 using HttpResult = std::expected<HttpResponse, HttpError>;
 using HttpTicket = std::uint64_t;
 
+class HttpCache;  // http/cache.hpp
+
 struct HttpOptions {
   std::string proxy;                     // empty: none (the environment is not asked)
   std::string ca_file;                   // empty: the system's
   std::string user_agent;                // "restream/0.1.0"
   std::size_t requests_per_origin = 64;  // further ones wait; those of other origins do not
   std::size_t body = 16U << 20U;         // bytes, inflated
+  std::shared_ptr<HttpCache> cache;      // for conditional requests; null: none are made
 };
 
 // For /metrics.

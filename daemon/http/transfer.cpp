@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "http/address.hpp"
+#include "http/budget.hpp"
+#include "http/cache_rules.hpp"
 #include "http/text.hpp"
 
 namespace restream {
@@ -94,6 +96,7 @@ void Transfer::prepare(CURL* easy) {
   private_address_.clear();
   header_bytes_ = 0;
   curl_says_.fill('\0');
+  look_up();
 
   curl_easy_reset(easy);  // keeps nothing of the last user but memory
   set(easy, CURLOPT_PRIVATE, this);
@@ -111,6 +114,15 @@ void Transfer::prepare(CURL* easy) {
   set_method(easy);
   set_headers(easy);
   set_connection(easy);
+}
+
+// Looked up for each request on its own: what a redirect leads to has validators of its own.
+void Transfer::look_up() {
+  cache_name_.clear();
+  cached_.reset();
+  if (!options_.cache || !may_be_conditional(request_)) return;
+  cache_name_ = options_.cache->name_of(cache_subject(request_, url_.text, wire_.origin, options_.user_agent));
+  cached_ = options_.cache->find(cache_name_);
 }
 
 void Transfer::set_method(CURL* easy) {
@@ -147,6 +159,10 @@ void Transfer::set_headers(CURL* easy) {
     const std::string_view text = trim(value);
     add(text.empty() ? name + ";" : name + ": " + std::string(text));  // "Name;" is how libcurl is told of an empty one
   }
+  if (cached_) {
+    if (const std::string* tag = find_header(cached_->headers, "etag")) add("If-None-Match: " + *tag);
+    if (const std::string* date = find_header(cached_->headers, "last-modified")) add("If-Modified-Since: " + *date);
+  }
   if (!has_type) add("Content-Type:");  // else libcurl claims that a body is a form
   add("Expect:");                       // no 100-continue: it costs a round trip, and a second where it is not known
   set(easy, CURLOPT_HTTPHEADER, sent_headers_.get());
@@ -174,6 +190,10 @@ void Transfer::set_connection(CURL* easy) {
   set(easy, CURLOPT_PREREQDATA, this);
 }
 
+void Transfer::settle() {
+  if (taken_ > 0) request_.budget->end(std::exchange(taken_, 0));
+}
+
 // A connection is about to be made to `address`, which is what the name has really resolved to.
 curl_socket_t Transfer::on_socket(void* self, curlsocktype, curl_sockaddr* address) noexcept {
   Transfer& transfer = *static_cast<Transfer*>(self);
@@ -193,6 +213,11 @@ int Transfer::on_ready(void* self, char* address, char*, int, int) noexcept {
   if (!transfer.through_proxy_ && !transfer.request_.rules->allow_private && is_private_text(address)) {
     transfer.private_address_ = address;
     return CURL_PREREQFUNC_ABORT;
+  }
+  if (HttpBudget* budget = transfer.request_.budget.get()) {
+    transfer.over_quota_ = !budget->take();
+    if (transfer.over_quota_) return CURL_PREREQFUNC_ABORT;
+    ++transfer.taken_;
   }
   ++transfer.requests_;
   return CURL_PREREQFUNC_OK;

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "http/cache.hpp"
 #include "http/http_client.hpp"
 #include "http/url.hpp"
 
@@ -23,6 +24,9 @@ class Transfer {
 
   // `options` must outlive the transfer.
   Transfer(HttpTicket ticket, const HttpOptions& options, HttpRequest request, Done done);
+  ~Transfer() { settle(); }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
 
   // Whether it may be sent at all. To be called once, before anything else; what comes back ends the transfer.
   std::optional<HttpError> check();
@@ -42,7 +46,10 @@ class Transfer {
   [[nodiscard]] HttpError timed_out(bool active) const;
   [[nodiscard]] HttpError cancelled() const;
 
-  void tell(HttpResult result) { done_(std::move(result)); }
+  void tell(HttpResult result) {
+    settle();
+    done_(std::move(result));
+  }
 
  private:
   struct SlistCleanup {
@@ -55,6 +62,10 @@ class Transfer {
   void set_connection(CURL* easy);
   std::optional<HttpResult> redirect(const std::string& location);
   HttpResponse take_response();
+  HttpResponse kept(HttpResponse response);
+  // Tells the budget that what was taken from it is over.
+  void settle();
+  void look_up();
   [[nodiscard]] HttpError error(HttpProblem problem, const std::string& what) const;
   [[nodiscard]] HttpError broken(CURL* easy, CURLcode code) const;
   [[nodiscard]] const std::string* header(std::string_view name) const;
@@ -79,6 +90,8 @@ class Transfer {
   Url wire_;  // the same where it is sent to
   int requests_ = 0;
   int redirects_ = 0;
+  unsigned taken_ = 0;  // from the budget, and not over yet
+  bool over_quota_ = false;
 
   // Of the request under way.
   HeaderList sent_headers_;
@@ -86,6 +99,8 @@ class Transfer {
   std::string private_address_;           // one that we would not connect to
   std::optional<HttpError> own_refusal_;  // why one of our callbacks stopped it
   std::size_t header_bytes_ = 0;
+  std::string cache_name_;                      // empty: nothing is kept of its answer
+  std::shared_ptr<const CachedAnswer> cached_;  // asked whether it has changed
   HttpResponse response_;
 };
 

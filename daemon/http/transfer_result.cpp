@@ -1,4 +1,5 @@
 // How a transfer ends: the answer, a redirect, or one of the ways in which it failed.
+#include "http/cache_rules.hpp"
 #include "http/text.hpp"
 #include "http/transfer.hpp"
 
@@ -15,6 +16,7 @@ bool is_redirect(int status) {
 }  // namespace
 
 std::optional<HttpResult> Transfer::finish(CURL* easy, CURLcode code) {
+  settle();
   if (own_refusal_) return std::unexpected(std::move(*own_refusal_));
   if (code != CURLE_OK) return std::unexpected(broken(easy, code));
   long status = 0;
@@ -58,7 +60,18 @@ HttpResponse Transfer::take_response() {
     std::erase_if(response_.headers,
                   [](const auto& one) { return one.first == "content-encoding" || one.first == "content-length"; });
   response_.requests = requests_;
-  return std::move(response_);
+  return kept(std::move(response_));
+}
+
+// What the cache makes of an answer: a 304 to our own question becomes the answer from before.
+HttpResponse Transfer::kept(HttpResponse response) {
+  if (cache_name_.empty()) return response;
+  if (response.status == 304 && cached_) return replayed(cached_->headers, cached_->body, response);
+  if (may_be_kept(response, std::chrono::system_clock::now()))
+    options_.cache->put(cache_name_, {.headers = response.headers, .body = response.body});
+  else if (response.status == 200)
+    options_.cache->drop(cache_name_);
+  return response;
 }
 
 const std::string* Transfer::header(std::string_view name) const {
@@ -82,6 +95,7 @@ HttpError Transfer::broken(CURL* easy, CURLcode code) const {
   switch (code) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_ABORTED_BY_CALLBACK:
+      if (over_quota_) return error(HttpProblem::quota, "the quota is used up");
       if (!private_address_.empty())
         return error(HttpProblem::refused, "its address is " + private_address_ +
                                                ", a private one; set allow_private for this fetcher if that is meant");

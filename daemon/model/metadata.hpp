@@ -36,6 +36,7 @@ struct Metadata {
   Seconds poll_interval{};
   std::vector<ParamSpec> params;
   std::optional<QuotaSpec> quota;
+  std::vector<int> limited_status;  // answers that mean 429 as well: [403]
   bool complete = false;
   std::vector<std::string> ignore;     // JSON pointers
   std::vector<std::string> unordered;  // JSON pointers

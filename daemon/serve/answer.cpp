@@ -15,6 +15,10 @@ std::string_view reason_phrase(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 201:
+      return "Created";
+    case 204:
+      return "No Content";
     case 304:
       return "Not Modified";
     case 400:
@@ -81,7 +85,8 @@ std::string answer_bytes(const Answer& answer, const AnswerContext& context) {
   bytes.append(reason_phrase(answer.status)).append("\r\n");
   header("Server", context.server);
   header("Date", http_date(context.time));
-  if (answer.status != 304) {
+  const bool no_body = answer.status == 204 || answer.status == 304;
+  if (!no_body) {
     header("Content-Type", is_json(answer) ? "application/json" : answer.type + "; charset=utf-8");
     header("Content-Length", std::to_string(answer.body.size()));
   }
@@ -97,8 +102,29 @@ std::string answer_bytes(const Answer& answer, const AnswerContext& context) {
   // A client of HTTP/1.0 has to be told of either.
   header("Connection", answer.close || context.close ? "close" : "keep-alive");
   bytes.append("\r\n");
-  if (!context.head && answer.status != 304) bytes += answer.body;
+  if (!context.head && !no_body) bytes += answer.body;
   return bytes;
+}
+
+std::string stream_head(const AnswerContext& context) {
+  std::string bytes = "HTTP/1.1 200 OK\r\n";
+  bytes.append("Server: ").append(context.server).append("\r\nDate: ").append(http_date(context.time));
+  // Proxies are to pass on what comes when it comes.
+  bytes +=
+      "\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+      "X-Content-Type-Options: nosniff\r\nVary: Origin\r\n";
+  if (!context.origin.empty()) bytes.append("Access-Control-Allow-Origin: ").append(context.origin).append("\r\n");
+  return bytes += "Connection: close\r\n\r\n";
+}
+
+Answer refusal_answer(std::string_view code, std::string_view message) {
+  int status = 503;  // unavailable, too_many_channels: later may be better
+  if (code == "unknown_channel") status = 404;
+  if (code == "invalid_params" || code == "bad_request" || code == "too_many_subscriptions") status = 400;
+  if (code == "unauthorized") status = 403;
+  Answer answer = error_answer(status, code, message);
+  if (status == 503) answer.headers.emplace_back("Retry-After", "5");
+  return answer;
 }
 
 bool etag_matches(std::string_view if_none_match, std::string_view etag) {

@@ -31,6 +31,12 @@ struct AnswerContext {
 };
 std::string answer_bytes(const Answer& answer, const AnswerContext& context);
 
+// The head of an event stream, which lasts until the connection ends.
+std::string stream_head(const AnswerContext& context);
+
+// What an error of core is over HTTP.
+Answer refusal_answer(std::string_view code, std::string_view message);
+
 // Whether a list of If-None-Match holds the tag.
 bool etag_matches(std::string_view if_none_match, std::string_view etag);
 

@@ -38,7 +38,8 @@ void ChannelTable::announce_status(const StatusAnnouncement& announcement) {
   const auto found = channels_.find(announcement.channel);
   if (found == channels_.end()) return;
   for (Subscription* subscription : found->second.subscriptions)
-    subscription->owner->on_status(*subscription, announcement.frame);
+    subscription->owner->on_status(*subscription,
+                                   announcement.frames[static_cast<std::size_t>(subscription->form.framing)]);
 }
 
 const ThreadChannel* ChannelTable::find(ChannelNumber number) const {

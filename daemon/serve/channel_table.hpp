@@ -31,7 +31,8 @@ struct Subscription {
   Subscriptions* owner = nullptr;
   std::uint64_t serial = 0;  // of the connection; never used twice
   ChannelNumber number = 0;
-  Deliver deliver = Deliver::both;
+  Form form;
+  std::size_t id_place = 0;  // among the channels of a stream with ids of its own
   std::shared_ptr<const std::string> label;
   std::uint64_t epoch = 0;
   std::uint64_t cursor = 0;        // the offset up to which events were sent

@@ -18,12 +18,63 @@ constexpr Seconds linger{3};
 
 }  // namespace
 
-Connection::Connection(Loop& loop, Socket socket, std::string address, ConnectionSlot slot)
+Connection::Connection(Loop& loop, Socket socket, std::unique_ptr<TlsStream> tls, std::string peer, ConnectionSlot slot)
     : loop_(loop),
       socket_(std::move(socket)),
-      address_(std::move(address)),
+      tls_(std::move(tls)),
+      peer_(std::move(peer)),
+      address_(peer_),
       slot_(std::move(slot)),
-      outbox_(socket_.native_handle()) {}
+      outbox_(socket_.native_handle()) {
+  outbox_.use(tls_.get());
+  loop_.stats().connections.add();
+}
+
+Connection::~Connection() {
+  outbox_.drop();
+  count();
+  loop_.stats().connections.subtract(1);
+}
+
+void Connection::count() {
+  ServeStats& stats = loop_.stats();
+  stats.sent_bytes.add(outbox_.sent() - std::exchange(counted_sent_, outbox_.sent()));
+  if (outbox_.queued() == counted_queued_) return;
+  // A smaller number than before wraps round, and so does the sum: it comes out right.
+  stats.queued_bytes.add(outbox_.queued() - std::exchange(counted_queued_, outbox_.queued()));
+}
+
+void Connection::set_address(const std::string& address) {
+  address_ = address;
+  slot_.move_to(address);
+}
+
+void Connection::read_tls(asio::mutable_buffer buffer, ReadHandler handler, bool woken) {
+  using How = TlsStream::State;
+  // A closed socket's number may be another connection's by now.
+  TlsStream::Read got{.state = How::failed};
+  if (!closed_ && tls_) got = tls_->read(buffer.data(), buffer.size());
+  if (got.state == How::wants_read || got.state == How::wants_write) {
+    const auto what = got.state == How::wants_read ? Socket::wait_read : Socket::wait_write;
+    socket_.async_wait(
+        what, [self = shared_from_this(), buffer, handler = std::move(handler)](const ErrorCode& error) mutable {
+          if (error) return handler(error, 0);
+          self->read_tls(buffer, std::move(handler), true);
+        });
+    return;
+  }
+  if (got.state == How::plain) {
+    plain_on_tls_ = true;
+    outbox_.use(nullptr);
+    tls_.reset();
+  }
+  ErrorCode error;
+  if (got.state == How::ended) error = asio::error::eof;
+  if (got.state == How::plain || got.state == How::failed) error = asio::error::connection_aborted;
+  if (woken) return handler(error, got.size);
+  asio::post(socket_.get_executor(),
+             [handler = std::move(handler), error, size = got.size]() mutable { handler(error, size); });
+}
 
 void Connection::send(Frames bytes, Outbox::Kind kind) {
   if (ending_ || closed_) return;
@@ -45,6 +96,7 @@ void Connection::when_room(std::move_only_function<void()> go_on) {
 }
 
 void Connection::after_send() {
+  count();
   if (outbox_.broken()) {
     // Not now: the caller may be in the middle of a list that this would change.
     asio::post(socket_.get_executor(), [self = shared_from_this()] { self->abort(); });
@@ -65,6 +117,7 @@ void Connection::on_writable(const ErrorCode& error) {
   if (closed_) return;
   if (error) return abort();
   if (outbox_.flush() > 0) progress_ = loop_.now();
+  count();
   if (outbox_.broken()) return abort();
   if (outbox_.queued() > 0) wait_writable();
   shut_down_if_flushed();
@@ -88,6 +141,7 @@ void Connection::shut_down_if_flushed() {
   if (peer_done_) return abort();
   shut_down_ = true;
   deadline_ = std::min(deadline_, loop_.now() + linger);
+  if (tls_) tls_->close_notify();
   ErrorCode ignored;  // the peer may be gone already
   socket_.shutdown(Socket::shutdown_send, ignored);
 }
@@ -119,6 +173,7 @@ void Connection::abort() {
   ErrorCode ignored;
   socket_.close(ignored);
   outbox_.drop();
+  count();
   if (held_) std::exchange(held_, nullptr)();
   on_room = nullptr;
   if (on_closed) asio::post(socket_.get_executor(), std::exchange(on_closed, nullptr));

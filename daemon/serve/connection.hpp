@@ -7,14 +7,18 @@
 #pragma once
 
 #include <array>
+#include <boost/asio/buffer.hpp>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "model/clock.hpp"
 #include "serve/limits.hpp"
 #include "serve/net.hpp"
 #include "serve/outbox.hpp"
+#include "serve/tls.hpp"
 
 namespace restream {
 
@@ -27,7 +31,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // The peer's frames are not read, and control frames not answered, while more than this is queued.
   static constexpr std::size_t high_water = 256U << 10U;
 
-  Connection(Loop& loop, Socket socket, std::string address, ConnectionSlot slot);
+  // `tls`: null for a plain connection.
+  Connection(Loop& loop, Socket socket, std::unique_ptr<TlsStream> tls, std::string peer, ConnectionSlot slot);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   // The session sets these; they hold it weakly.
   std::function<void()> on_room;    // less than low_water is queued again
@@ -35,9 +43,26 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   [[nodiscard]] Loop& loop() const { return loop_; }
   [[nodiscard]] Socket& socket() { return socket_; }
+  // Who connected, and who is behind it if that is a proxy: the latter counts against limits.
+  [[nodiscard]] const std::string& peer() const { return peer_; }
   [[nodiscard]] const std::string& address() const { return address_; }
-  [[nodiscard]] bool refused() const { return slot_.kind() == ConnectionSlot::Kind::refused; }
+  void set_address(const std::string& address);
+  [[nodiscard]] bool refused() const { return slot_.refused(); }
+  [[nodiscard]] bool tls() const { return tls_ != nullptr; }
+  // Nothing can be sent yet.
+  [[nodiscard]] bool shaking_hands() const { return tls_ && !tls_->open(); }
+  // The client spoke HTTP without TLS where TLS is spoken; it can be answered in kind.
+  [[nodiscard]] bool plain_on_tls() const { return plain_on_tls_; }
   [[nodiscard]] const Outbox& outbox() const { return outbox_; }
+
+  // The handler is never called from within.
+  template <typename Buffers, typename Handler>
+  void async_read_some(const Buffers& buffers, Handler&& handler) {
+    if (!tls_) return socket_.async_read_some(buffers, std::forward<Handler>(handler));
+    auto one = asio::buffer_sequence_begin(buffers);
+    while (std::next(one) != asio::buffer_sequence_end(buffers) && asio::mutable_buffer(*one).size() == 0) ++one;
+    read_tls(*one, std::forward<Handler>(handler), false);
+  }
 
   // Nothing is sent after send_last(): its bytes hold the close frame, or the answer that ends the connection.
   void send(Frames bytes, Outbox::Kind kind = Outbox::Kind::other);
@@ -60,7 +85,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void tick(SteadyTime now);
 
  private:
+  using ReadHandler = std::move_only_function<void(const ErrorCode&, std::size_t)>;
+  // `woken`: called by the loop, so that the handler may be called at once.
+  void read_tls(asio::mutable_buffer buffer, ReadHandler handler, bool woken);
   void after_send();
+  void count();
   void wait_writable();
   void on_writable(const ErrorCode& error);
   void shut_down_if_flushed();
@@ -68,12 +97,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Loop& loop_;
   Socket socket_;
-  const std::string address_;
+  std::unique_ptr<TlsStream> tls_;
+  const std::string peer_;
+  std::string address_;
   ConnectionSlot slot_;
   Outbox outbox_;
   std::move_only_function<void()> held_;
+  std::uint64_t counted_sent_ = 0;  // of these the thread's statistics know
+  std::size_t counted_queued_ = 0;
   SteadyTime progress_;  // when the kernel last took a byte, while bytes are queued
   SteadyTime deadline_ = SteadyTime::max();
+  bool plain_on_tls_ = false;
   bool waiting_ = false;
   bool ending_ = false;
   bool shut_down_ = false;

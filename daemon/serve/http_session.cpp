@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "serve/routes.hpp"
+#include "serve/sse_session.hpp"
+#include "serve/stream_request.hpp"
 #include "serve/ws_session.hpp"
 
 namespace restream {
@@ -40,7 +42,7 @@ void HttpSession::tick(SteadyTime now) {
   if (connection_->stalled(now)) return connection_->abort();
   if (answering_ || now < deadline_) return;
   // Resting between two requests is no fault, but it ends too.
-  if (!first_ && input_.empty()) return connection_->abort();
+  if ((!first_ && input_.empty()) || connection_->shaking_hands()) return connection_->abort();
   refuse(408, "the request's head took longer than 5 s");
 }
 
@@ -81,7 +83,7 @@ void HttpSession::next() {
 
 void HttpSession::read() {
   if (std::exchange(reading_, true)) return;
-  connection_->socket().async_read_some(
+  connection_->async_read_some(
       asio::buffer(chunk_),
       [self = shared_from_this()](const ErrorCode& error, std::size_t size) { self->on_bytes(error, size); });
 }
@@ -89,6 +91,8 @@ void HttpSession::read() {
 void HttpSession::on_bytes(const ErrorCode& error, std::size_t size) {
   reading_ = false;
   if (connection_->closed()) return;
+  if (connection_->plain_on_tls() && !connection_->ending())
+    return refuse(400, "this port speaks TLS; use https:// or wss://");
   // While ending (a 408), what still comes is dropped.
   if (error || connection_->ending()) return connection_->drain_and_close(false);
   // The rest is over: from now on the head has its 5 s.
@@ -111,7 +115,9 @@ void HttpSession::handle(Request request) {
   keep_alive_ = request.keep_alive;
   const std::string_view origin = request.header("origin");
   Loop& loop = connection_->loop();
-  origin_ = !origin.empty() && loop.origins().allows(origin, request.header("host")) ? origin : "";
+  const Way way = loop.proxies().way(request, connection_->peer(), connection_->tls());
+  if (loop.proxies().trusts(connection_->peer())) connection_->set_address(way.address);
+  origin_ = !origin.empty() && loop.origins().allows(origin, way.host, way.https) ? origin : "";
 
   // Health is told to whoever asks: a full house is no reason to restart the server.
   const bool health = request.path == "/livez" || request.path == "/readyz";
@@ -121,27 +127,62 @@ void HttpSession::handle(Request request) {
     answer.headers.emplace_back("Retry-After", "5");
     return send(answer);
   }
-  if (request.upgrade()) return upgrade(request);
-  route(loop, request, connection_->address(), [weak = weak_from_this()](const Answer& answer) {
-    if (const auto self = weak.lock()) self->send(answer);
-  });
+  // A browser asks this without a token, so it is answered without one.
+  if (request.method == "OPTIONS" && request.has("access-control-request-method"))
+    return send(preflight_answer(!origin_.empty()));
+  std::expected<Admission, Answer> admission;
+  if (!health) admission = admit(loop, request);
+  if (!admission) {
+    if (request.upgrade()) keep_alive_ = false;
+    return send(admission.error());
+  }
+  if (request.upgrade()) return upgrade(request, std::move(*admission));
+  if (asks_for_stream(request)) return stream(request, std::move(*admission));
+  if (request.path == "/tickets") return send(ticket_answer(loop, request, *admission));
+  route(loop, request, {.address = connection_->address(), .access = admission->access()},
+        [weak = weak_from_this()](const Answer& answer) {
+          if (const auto self = weak.lock()) self->send(answer);
+        });
 }
 
-void HttpSession::upgrade(const Request& request) {
+void HttpSession::upgrade(const Request& request, Admission admission) {
   Loop& loop = connection_->loop();
-  if (const auto refusal = upgrade_refusal(loop, request)) {
+  if (const auto refusal = upgrade_refusal(loop, request, !origin_.empty())) {
     keep_alive_ = false;
     return send(*refusal);
   }
+  count_response(101);
   // What the client sent right behind its request are frames already.
-  WsSession::start(connection_, request, std::move(input_));
+  WsSession::start(connection_, std::move(admission), request, std::move(input_));
   loop.remove(this);
+}
+
+void HttpSession::stream(const Request& request, Admission admission) {
+  Loop& loop = connection_->loop();
+  if (const auto refusal = stream_refusal(loop, request, !origin_.empty())) return send(*refusal);
+  auto wanted = parse_stream_request(request, loop.options().subscriptions_per_connection);
+  if (!wanted) return send(refusal_answer(wanted.error().code, wanted.error().message));
+  const std::string server = "restream/" + loop.options().version;
+  SseSession::start(connection_, std::move(admission), std::move(*wanted),
+                    stream_head({.server = server, .time = loop.clock().wall(), .origin = origin_}),
+                    [weak = weak_from_this()](const std::optional<FeedError>& refused) {
+                      const auto self = weak.lock();
+                      if (!self) return;
+                      if (refused) return self->send(refusal_answer(refused->code, refused->message));
+                      self->count_response(200);
+                      self->connection_->loop().remove(self.get());
+                    });
+}
+
+void HttpSession::count_response(int status) {
+  connection_->loop().stats().responses.at(static_cast<std::size_t>(status / 100 - 1)).add();
 }
 
 void HttpSession::send(const Answer& answer) {
   answering_ = false;
   if (connection_->closed() || connection_->ending()) return;
   Loop& loop = connection_->loop();
+  count_response(answer.status);
   const bool close = !keep_alive_ || answer.close || loop.draining();
   const std::string server = "restream/" + loop.options().version;
   auto bytes = std::make_shared<const std::string>(answer_bytes(
@@ -154,6 +195,8 @@ void HttpSession::send(const Answer& answer) {
   }
   connection_->send(std::move(bytes));
   first_ = false;
+  // Until the next request a proxy's connection is nobody's.
+  if (loop.proxies().trusts(connection_->peer())) connection_->set_address({});
   deadline_ = loop.clock().steady() + time_for_next();
   // By way of the loop: a client that sends many requests at once must neither nest nor starve the others.
   loop.post([self = shared_from_this()] { self->next(); });

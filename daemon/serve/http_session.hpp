@@ -1,13 +1,14 @@
 // One connection while it speaks HTTP: request heads in, answers out, in order. Runs on: serve.
 //
-// Becomes a WebSocket by handing its Connection to a WsSession. A head has 5 s to arrive in, however slowly its bytes
-// drip; a connection kept alive may rest 60 s before its next one.
+// Becomes a WebSocket or an event stream by handing its Connection to a WsSession or SseSession. A head has 5 s to
+// arrive in, however slowly its bytes drip; a connection kept alive may rest 60 s before its next one.
 #pragma once
 
 #include <array>
 #include <memory>
 #include <string>
 
+#include "serve/admission.hpp"
 #include "serve/answer.hpp"
 #include "serve/connection.hpp"
 #include "serve/loop.hpp"
@@ -35,7 +36,9 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   // Answers a fault in what was sent; what follows it can't be trusted.
   void refuse(int status, std::string_view message);
   void handle(Request request);
-  void upgrade(const Request& request);
+  void upgrade(const Request& request, Admission admission);
+  void stream(const Request& request, Admission admission);
+  void count_response(int status);
   void send(const Answer& answer);
 
   std::shared_ptr<Connection> connection_;

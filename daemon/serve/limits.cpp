@@ -1,5 +1,6 @@
 #include "serve/limits.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace restream {
@@ -8,6 +9,7 @@ namespace {
 
 // Connections that are being told 503. They live for seconds at most.
 constexpr std::size_t refused_at_once = 256;
+constexpr std::size_t refused_at_once_least = 8;
 
 }  // namespace
 
@@ -17,23 +19,31 @@ ConnectionSlot::ConnectionSlot(std::shared_ptr<ConnectionLimits> limits, std::st
 ConnectionSlot::ConnectionSlot(ConnectionSlot&& other) noexcept
     : limits_(std::move(other.limits_)),
       address_(std::move(other.address_)),
-      kind_(std::exchange(other.kind_, Kind::none)) {}
+      kind_(std::exchange(other.kind_, Kind::none)),
+      over_(other.over_) {}
 
 ConnectionSlot::~ConnectionSlot() {
   if (kind_ != Kind::none) limits_->give_back(address_, kind_);
 }
 
-ConnectionSlot ConnectionLimits::take(const std::shared_ptr<ConnectionLimits>& limits, const std::string& address) {
+void ConnectionSlot::move_to(const std::string& address) {
+  if (kind_ != Kind::admitted || (address == address_ && !over_)) return;
+  const std::scoped_lock lock(limits_->mutex_);
+  limits_->uncount(address_);
+  over_ = !address.empty() && !limits_->count(address);
+  address_ = over_ ? "" : address;
+}
+
+ConnectionSlot ConnectionLimits::take(const std::shared_ptr<ConnectionLimits>& limits, const std::string& address,
+                                      bool proxy) {
   using Kind = ConnectionSlot::Kind;
   const std::scoped_lock lock(limits->mutex_);
-  const auto of_address = limits->by_address_.find(address);
-  const std::size_t count = of_address == limits->by_address_.end() ? 0 : of_address->second;
-  if (limits->admitted_ < limits->total_ && count < limits->per_address_) {
+  if (limits->admitted_ < limits->total_ && (proxy || limits->count(address))) {
     ++limits->admitted_;
-    ++limits->by_address_[address];
-    return {limits, address, Kind::admitted};
+    return {limits, proxy ? "" : address, Kind::admitted};
   }
-  if (limits->refused_ >= refused_at_once) return {};
+  // Few where there are few: they take descriptors, too.
+  if (limits->refused_ >= std::clamp(limits->total_ / 8, refused_at_once_least, refused_at_once)) return {};
   ++limits->refused_;
   return {limits, address, Kind::refused};
 }
@@ -45,8 +55,19 @@ void ConnectionLimits::give_back(const std::string& address, ConnectionSlot::Kin
     return;
   }
   --admitted_;
+  uncount(address);
+}
+
+bool ConnectionLimits::count(const std::string& address) {
+  std::size_t& of_address = by_address_[address];
+  if (of_address >= per_address_) return false;
+  ++of_address;
+  return true;
+}
+
+void ConnectionLimits::uncount(const std::string& address) {
   const auto of_address = by_address_.find(address);
-  if (--of_address->second == 0) by_address_.erase(of_address);
+  if (of_address != by_address_.end() && --of_address->second == 0) by_address_.erase(of_address);
 }
 
 }  // namespace restream

@@ -26,11 +26,16 @@ class ConnectionSlot {
   ~ConnectionSlot();
 
   [[nodiscard]] Kind kind() const { return kind_; }
+  [[nodiscard]] bool refused() const { return kind_ == Kind::refused || over_; }
+  // From now on the connection is one of this address, if that may have one more; else it is refused, until it is moved
+  // again. For connections of proxies, which bring requests of many; an empty address is nobody's.
+  void move_to(const std::string& address);
 
  private:
   std::shared_ptr<ConnectionLimits> limits_;
-  std::string address_;
+  std::string address_;  // of whom it is counted; empty: of nobody
   Kind kind_ = Kind::none;
+  bool over_ = false;
 };
 
 class ConnectionLimits {
@@ -38,11 +43,15 @@ class ConnectionLimits {
   ConnectionLimits(std::size_t total, std::size_t per_address) : total_(total), per_address_(per_address) {}
 
   // Kind::none: there are even too many that hear of being too many; close the socket.
-  static ConnectionSlot take(const std::shared_ptr<ConnectionLimits>& limits, const std::string& address);
+  // A proxy's connection is counted of nobody until it is moved to a client's address.
+  static ConnectionSlot take(const std::shared_ptr<ConnectionLimits>& limits, const std::string& address, bool proxy);
 
  private:
   friend class ConnectionSlot;
   void give_back(const std::string& address, ConnectionSlot::Kind kind);
+  // With the mutex held.
+  bool count(const std::string& address);
+  void uncount(const std::string& address);
 
   const std::size_t total_;
   const std::size_t per_address_;

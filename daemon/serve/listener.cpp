@@ -109,7 +109,7 @@ void Listener::accept_all() {
 
 void Listener::accepted(int descriptor, const std::string& address) {
   if (std::exchange(exhausted_, false)) loops_.front()->log().info("accepting connections again");
-  ConnectionSlot slot = ConnectionLimits::take(limits_, address);
+  ConnectionSlot slot = ConnectionLimits::take(limits_, address, loops_.front()->proxies().trusts(address));
   if (slot.kind() == ConnectionSlot::Kind::none) {
     ::close(descriptor);
     return;

@@ -5,6 +5,7 @@
 
 #include "serve/connection.hpp"
 #include "serve/http_session.hpp"
+#include "serve/tls.hpp"
 
 namespace restream {
 
@@ -83,7 +84,9 @@ void Loop::tick() {
 }
 
 void Loop::adopt(Socket socket, std::string address, ConnectionSlot slot) {
-  auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(address), std::move(slot));
+  auto tls = tls_ ? std::make_unique<TlsStream>(*tls_, socket.native_handle()) : nullptr;
+  auto connection =
+      std::make_shared<Connection>(*this, std::move(socket), std::move(tls), std::move(address), std::move(slot));
   HttpSession::start(std::move(connection));
 }
 

@@ -21,8 +21,11 @@
 #include "serve/limits.hpp"
 #include "serve/net.hpp"
 #include "serve/origin.hpp"
+#include "serve/proxies.hpp"
 #include "serve/server.hpp"
 #include "serve/session.hpp"
+#include "serve/stats.hpp"
+#include "serve/tokens.hpp"
 
 namespace restream {
 
@@ -32,7 +35,9 @@ struct ServeContext {
   Clock clock;
   Log log;
   OriginRule origins;
+  Proxies proxies;
   Feed feed;
+  std::unique_ptr<Tickets> tickets = std::make_unique<Tickets>();
 };
 
 class Loop {
@@ -64,10 +69,22 @@ class Loop {
   [[nodiscard]] const Feed& feed() const { return context_.feed; }
   [[nodiscard]] const Log& log() const { return context_.log; }
   [[nodiscard]] const OriginRule& origins() const { return context_.origins; }
+  [[nodiscard]] const Proxies& proxies() const { return context_.proxies; }
   [[nodiscard]] const Clock& clock() const { return context_.clock; }
+  // For the connections that come from now on; null: they are plain.
+  void set_tls(std::shared_ptr<const TlsContext> tls) { tls_ = std::move(tls); }
+  // Null: nobody is asked for a token.
+  [[nodiscard]] const std::shared_ptr<const Tokens>& tokens() const { return tokens_; }
+  [[nodiscard]] std::uint64_t tokens_generation() const { return tokens_generation_; }  // counts set_tokens()
+  void set_tokens(std::shared_ptr<const Tokens> tokens) {
+    tokens_ = std::move(tokens);
+    ++tokens_generation_;
+  }
+  [[nodiscard]] Tickets& tickets() const { return *context_.tickets; }
   [[nodiscard]] ServeNumber number() const { return number_; }
   [[nodiscard]] asio::io_context& io() { return *io_; }
   [[nodiscard]] ChannelTable& channels() { return channels_; }
+  [[nodiscard]] ServeStats& stats() { return stats_; }
   // As of the last tick, a quarter of a second ago at most: for what need not be exact.
   [[nodiscard]] SteadyTime now() const { return now_; }
 
@@ -98,7 +115,11 @@ class Loop {
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
                              asio::io_context::executor_type>
       timer_;
+  std::shared_ptr<const TlsContext> tls_;
+  std::shared_ptr<const Tokens> tokens_;
+  std::uint64_t tokens_generation_ = 0;
   ChannelTable channels_;
+  ServeStats stats_;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions_;
   std::optional<Drain> drain_;
   SteadyTime now_;

@@ -64,13 +64,13 @@ OriginRule::OriginRule(const std::vector<std::string>& listed) {
   }
 }
 
-bool OriginRule::allows(std::string_view origin, std::string_view host) const {
+bool OriginRule::allows(std::string_view origin, std::string_view host, bool https) const {
   if (any_) return true;
   const auto spelled = one_spelling(origin);
   if (!spelled) return false;
   if (std::ranges::find(listed_, *spelled) != listed_.end()) return true;
-  const auto own = with_port(lower(host), "80");
-  return own && *spelled == "http://" + *own;
+  const auto own = with_port(lower(host), https ? "443" : "80");
+  return own && *spelled == (https ? "https://" : "http://") + *own;
 }
 
 }  // namespace restream

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "serve/tls.hpp"
+
 namespace restream {
 
 namespace {
@@ -23,9 +25,10 @@ void Outbox::send(Frames bytes, Kind kind) {
   if (broken_ || !bytes || bytes->empty()) return;
   std::size_t sent = 0;
   while (queued_ == 0 && sent < bytes->size()) {
-    const ssize_t size = ::send(descriptor_, bytes->data() + sent, bytes->size() - sent, send_flags);
+    const ssize_t size = pass_on(bytes->data() + sent, bytes->size() - sent);
     if (size >= 0) {
       sent += static_cast<std::size_t>(size);
+      sent_ += static_cast<std::size_t>(size);
     } else if (would_block(errno)) {
       break;
     } else if (errno != EINTR) {
@@ -40,21 +43,33 @@ void Outbox::send(Frames bytes, Kind kind) {
   if (kind == Kind::live) live_queued_ += rest;
 }
 
+ssize_t Outbox::pass_on(const char* data, std::size_t size) {
+  return tls_ != nullptr ? tls_->send(data, size) : ::send(descriptor_, data, size, send_flags);
+}
+
+ssize_t Outbox::pass_on_queued() {
+  if (tls_ != nullptr) {
+    const Entry& entry = queue_[first_];
+    return tls_->send(entry.bytes->data() + entry.offset, entry.bytes->size() - entry.offset);
+  }
+  std::array<iovec, buffers_per_call> parts{};
+  const std::size_t count = std::min(parts.size(), queue_.size() - first_);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Entry& entry = queue_[first_ + i];
+    // sendmsg() does not write through iov_base; its type predates const.
+    parts[i].iov_base = const_cast<char*>(entry.bytes->data() + entry.offset);
+    parts[i].iov_len = entry.bytes->size() - entry.offset;
+  }
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = count;
+  return ::sendmsg(descriptor_, &message, send_flags);
+}
+
 std::size_t Outbox::flush() {
   std::size_t total = 0;
   while (queued_ > 0 && !broken_) {
-    std::array<iovec, buffers_per_call> parts{};
-    const std::size_t count = std::min(parts.size(), queue_.size() - first_);
-    for (std::size_t i = 0; i < count; ++i) {
-      const Entry& entry = queue_[first_ + i];
-      // sendmsg() does not write through iov_base; its type predates const.
-      parts[i].iov_base = const_cast<char*>(entry.bytes->data() + entry.offset);
-      parts[i].iov_len = entry.bytes->size() - entry.offset;
-    }
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = count;
-    const ssize_t size = ::sendmsg(descriptor_, &message, send_flags);
+    const ssize_t size = pass_on_queued();
     if (size >= 0) {
       total += static_cast<std::size_t>(size);
       taken(static_cast<std::size_t>(size));
@@ -68,6 +83,7 @@ std::size_t Outbox::flush() {
 }
 
 void Outbox::taken(std::size_t size) {
+  sent_ += size;
   queued_ -= size;
   while (size > 0) {
     Entry& entry = queue_[first_];

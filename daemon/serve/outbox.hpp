@@ -5,6 +5,8 @@
 // control frames of the WebSocket layer can share one socket.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -13,6 +15,8 @@
 
 namespace restream {
 
+class TlsStream;
+
 class Outbox {
  public:
   // Live events count against the connection's bound; answers, snapshots and history have bounds of their own.
@@ -20,6 +24,8 @@ class Outbox {
 
   // Does not own the descriptor.
   explicit Outbox(int descriptor) : descriptor_(descriptor) {}
+  // Null: bytes go to the descriptor as they are. Not owned.
+  void use(TlsStream* tls) { tls_ = tls; }
 
   void send(Frames bytes, Kind kind);
   // Sends what is queued, as far as the kernel takes it. Returns how many bytes that was.
@@ -29,6 +35,8 @@ class Outbox {
 
   [[nodiscard]] std::size_t queued() const { return queued_; }
   [[nodiscard]] std::size_t live_queued() const { return live_queued_; }
+  // Taken by the kernel since the beginning.
+  [[nodiscard]] std::uint64_t sent() const { return sent_; }
   // The kernel said that nothing can be sent any more.
   [[nodiscard]] bool broken() const { return broken_; }
 
@@ -38,13 +46,18 @@ class Outbox {
     std::size_t offset = 0;
     Kind kind = Kind::other;
   };
+  // As send(2).
+  ssize_t pass_on(const char* data, std::size_t size);
+  ssize_t pass_on_queued();
   void taken(std::size_t size);
 
   int descriptor_;
+  TlsStream* tls_ = nullptr;
   std::vector<Entry> queue_;
   std::size_t first_ = 0;  // entries before this one are sent
   std::size_t queued_ = 0;
   std::size_t live_queued_ = 0;
+  std::uint64_t sent_ = 0;
   bool broken_ = false;
 };
 

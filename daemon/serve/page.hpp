@@ -1,4 +1,6 @@
-// The page at `GET /`, as it stands in web/; put into the program when it is built.
+// The live viewer at `GET /`: one document with its style and script in it, made of web/ when the daemon is built. It
+// holds nothing of this server's own, so it may be given to anybody; what it shows it asks for with the visitor's
+// token.
 #pragma once
 
 #include <string_view>
@@ -6,7 +8,8 @@
 namespace restream {
 
 std::string_view page_html();
-std::string_view page_script();
-std::string_view page_style();
+
+// The Content-Security-Policy that goes with it: this very style and script, requests to this server, nothing else.
+std::string_view page_policy();
 
 }  // namespace restream

@@ -89,7 +89,7 @@ std::expected<Request, std::string> parse_request(std::string_view head) {
   if (!request.path.starts_with('/') && request.method != "OPTIONS")
     return std::unexpected(std::string("the request's target must begin with '/'"));
   // Two of these would let two readers of one request disagree.
-  for (const std::string_view once : {"host", "origin"})
+  for (const std::string_view once : {"host", "origin", "authorization", "last-event-id"})
     if (std::ranges::count(request.headers, once, [](const auto& one) { return std::string_view(one.first); }) > 1)
       return std::unexpected("more than one " + std::string(once) + " header");
   if (request.version >= 11 && !request.has("host")) return std::unexpected(std::string("the Host header is missing"));

@@ -46,15 +46,18 @@ std::function<void(Document)> on_document(Loop& loop, const Request& request, co
   });
 }
 
-Answer page_answer(std::string_view type, std::string_view content) {
+Answer page_answer() {
   Answer answer;
-  answer.type = type;
-  answer.body = content;
-  answer.headers = {{"Content-Security-Policy",
-                     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-                     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-                    {"Referrer-Policy", "no-referrer"},
-                    {"Vary", "Accept"}};
+  answer.type = "text/html";
+  answer.body = page_html();
+  answer.headers = {
+      {"Content-Security-Policy", std::string(page_policy())}, {"Referrer-Policy", "no-referrer"}, {"Vary", "Accept"}};
+  return answer;
+}
+
+Answer draining_answer() {
+  Answer answer = refusal_answer("unavailable", "the server is shutting down; try again in a moment");
+  answer.close = true;
   return answer;
 }
 
@@ -70,7 +73,16 @@ void answer_readiness(Loop& loop, const Reply& reply) {
       [reply, answer_for](const Readiness& readiness) { reply(answer_for(readiness.ready, readiness.reason)); }));
 }
 
-void answer_channel(Loop& loop, const Request& request, const std::string& address, const Reply& reply) {
+void answer_metrics(Loop& loop, const Reply& reply) {
+  loop.feed().get_metrics(loop.on_loop<std::string>([reply](const std::string& text) {
+    Answer answer;
+    answer.type = "text/plain; version=0.0.4; charset=utf-8";
+    answer.body = text;
+    reply(answer);
+  }));
+}
+
+void answer_channel(Loop& loop, const Request& request, const Visitor& visitor, const Reply& reply) {
   const auto name = percent_decode(std::string_view(request.path).substr(channels_prefix.size()));
   if (!name) return reply(error_answer(400, "bad_request", "in the path: " + name.error().message));
   if (name->empty()) return reply(not_found(request.path));
@@ -81,23 +93,19 @@ void answer_channel(Loop& loop, const Request& request, const std::string& addre
       return reply(error_answer(400, "invalid_params",
                                 "unknown query name '" + own.substr(0, 64) +
                                     "'; names that begin with '_' belong to restream, and it knows _since"));
-  if (request.header("accept").find("text/event-stream") != std::string_view::npos)
-    return reply(error_answer(406, "unavailable",
-                              "this version does not send text/event-stream yet; subscribe by WebSocket at /channels, "
-                              "or ask for application/json"));
-  loop.feed().get_channel(*name, std::move(query->params), address, on_document(loop, request, reply));
+  loop.feed().get_channel(*name, std::move(query->params), visitor, on_document(loop, request, reply));
 }
 
-void answer_fetcher(Loop& loop, const Request& request, const Reply& reply) {
+void answer_fetcher(Loop& loop, const Request& request, const Visitor& visitor, const Reply& reply) {
   auto name = percent_decode(std::string_view(request.path).substr(fetchers_prefix.size()));
   if (!name) return reply(error_answer(400, "bad_request", "in the path: " + name.error().message));
   if (name->empty()) return reply(not_found(request.path));
-  loop.feed().get_fetchers(std::move(*name), on_document(loop, request, reply));
+  loop.feed().get_fetchers(std::move(*name), visitor.access, on_document(loop, request, reply));
 }
 
 }  // namespace
 
-void route(Loop& loop, const Request& request, const std::string& address, const Reply& reply) {
+void route(Loop& loop, const Request& request, const Visitor& visitor, const Reply& reply) {
   if (request.method != "GET" && request.method != "HEAD") {
     Answer answer = error_answer(405, "bad_request", "only GET and HEAD are understood here");
     answer.headers.emplace_back("Allow", "GET, HEAD");
@@ -107,43 +115,61 @@ void route(Loop& loop, const Request& request, const std::string& address, const
   const std::string& path = request.path;
   if (path == "/livez") return reply(json_answer(R"({"live":true})"));
   if (path == "/readyz") return answer_readiness(loop, reply);
-  if (loop.draining()) {
-    Answer answer = error_answer(503, "unavailable", "the server is shutting down; try again in a moment");
-    answer.headers.emplace_back("Retry-After", std::to_string(retry_after_seconds));
-    answer.close = true;
-    return reply(std::move(answer));
-  }
-  if (path == "/" && request.header("accept").find("text/html") != std::string_view::npos)
-    return reply(page_answer("text/html", page_html()));
-  if (path == "/viewer.js") return reply(page_answer("text/javascript", page_script()));
-  if (path == "/viewer.css") return reply(page_answer("text/css", page_style()));
+  if (path == "/metrics") return answer_metrics(loop, reply);
+  if (loop.draining()) return reply(draining_answer());
+  if (path == "/" && request.header("accept").find("text/html") != std::string_view::npos) return reply(page_answer());
   if (path == "/" || path == "/fetchers") {
     const Reply catalogue = [reply, vary = path == "/"](Answer answer) {
       if (vary) answer.headers.emplace_back("Vary", "Accept");
       reply(std::move(answer));
     };
-    return loop.feed().get_fetchers(std::nullopt, on_document(loop, request, catalogue));
+    return loop.feed().get_fetchers(std::nullopt, visitor.access, on_document(loop, request, catalogue));
   }
-  if (path == "/channels") return loop.feed().get_channels(on_document(loop, request, reply));
-  if (path.starts_with(channels_prefix)) return answer_channel(loop, request, address, reply);
-  if (path.starts_with(fetchers_prefix)) return answer_fetcher(loop, request, reply);
+  if (path == "/channels") return loop.feed().get_channels(visitor.access, on_document(loop, request, reply));
+  if (path.starts_with(channels_prefix)) return answer_channel(loop, request, visitor, reply);
+  if (path.starts_with(fetchers_prefix)) return answer_fetcher(loop, request, visitor, reply);
   reply(not_found(path));
 }
 
-std::optional<Answer> upgrade_refusal(const Loop& loop, const Request& request) {
-  if (request.path != "/channels")
-    return error_answer(404, "bad_request", "WebSockets are at /channels, and nowhere else");
-  if (loop.draining()) {
-    Answer answer = error_answer(503, "unavailable", "the server is shutting down; try again in a moment");
-    answer.headers.emplace_back("Retry-After", std::to_string(retry_after_seconds));
+Answer preflight_answer(bool allowed) {
+  if (!allowed) return error_answer(403, "unauthorized", "pages of this origin may not ask here; see listen.origins");
+  Answer answer;
+  answer.status = 204;
+  answer.headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST"},
+                    {"Access-Control-Allow-Headers", "Authorization, If-None-Match, Last-Event-ID"},
+                    {"Access-Control-Max-Age", "600"}};
+  return answer;
+}
+
+Answer ticket_answer(Loop& loop, const Request& request, const Admission& admission) {
+  if (request.method != "POST") {
+    Answer answer = error_answer(405, "bad_request", "tickets are made by POST");
+    answer.headers.emplace_back("Allow", "POST");
     return answer;
   }
+  if (loop.draining()) return draining_answer();
+  const auto ticket = loop.tickets().issue(admission.token(), loop.clock().steady());
+  if (!ticket) return refusal_answer("unavailable", "too many tickets are waiting to be used; try again in a moment");
+  Answer answer =
+      json_answer(R"({"ticket":")" + *ticket + R"(","expires_in":)" + std::to_string(ticket_time.count()) + '}');
+  answer.status = 201;
+  return answer;
+}
+
+std::optional<Answer> stream_refusal(const Loop& loop, const Request& request, bool allowed) {
+  if (loop.draining()) return draining_answer();
   const std::string_view origin = request.header("origin");
-  if (request.has("origin") && !loop.origins().allows(origin, request.header("host")))
+  if (request.has("origin") && !allowed)
     return error_answer(403, "unauthorized",
                         "the origin " + std::string(origin.substr(0, 200)) +
                             " may not subscribe here; the operator can allow it in listen.origins");
   return std::nullopt;
+}
+
+std::optional<Answer> upgrade_refusal(const Loop& loop, const Request& request, bool allowed) {
+  if (request.path != "/channels")
+    return error_answer(404, "bad_request", "WebSockets are at /channels, and nowhere else");
+  return stream_refusal(loop, request, allowed);
 }
 
 }  // namespace restream

@@ -15,8 +15,10 @@ struct Server::Impl {
                 .clock = std::move(clock),
                 .log = std::move(log),
                 .origins = OriginRule({}),
+                .proxies = Proxies({}),
                 .feed = {}} {
     context.origins = OriginRule(context.options.origins);
+    context.proxies = Proxies(context.options.trusted_proxies);
     const unsigned count = context.options.threads == 0 ? 1 : context.options.threads;
     std::vector<Loop*> list;
     for (ServeNumber number = 0; number < count; ++number)
@@ -56,7 +58,40 @@ std::expected<void, std::string> Server::start(Feed feed) {
   return {};
 }
 
+template <typename Job>
+void Server::on_each(const Job& job) {
+  for (const auto& loop : impl_->loops) {
+    if (impl_->threads.empty())
+      job(*loop);
+    else
+      loop->post([&one = *loop, job] { job(one); });
+  }
+}
+
+void Server::set_tokens(std::vector<TokenEntry> entries) {
+  on_each([tokens = std::make_shared<const Tokens>(std::move(entries))](Loop& loop) { loop.set_tokens(tokens); });
+}
+
+void Server::set_tls(std::shared_ptr<const TlsContext> tls) {
+  on_each([tls = std::move(tls)](Loop& loop) { loop.set_tls(tls); });
+}
+
 std::uint16_t Server::port() const { return impl_->listener->port(); }
+
+Server::Totals Server::totals() const {
+  Totals totals;
+  for (const auto& loop : impl_->loops) {
+    const ServeStats& stats = loop->stats();
+    totals.connections += stats.connections.value();
+    for (std::size_t i = 0; i < framings; ++i) totals.followers.at(i) += stats.followers.at(i).value();
+    totals.deliveries += stats.deliveries.value();
+    totals.sent_bytes += stats.sent_bytes.value();
+    totals.queued_bytes += stats.queued_bytes.value();
+    totals.slow_disconnects += stats.slow_disconnects.value();
+    for (std::size_t i = 0; i < totals.responses.size(); ++i) totals.responses.at(i) += stats.responses.at(i).value();
+  }
+  return totals;
+}
 
 void Server::drain(Millis over, std::function<void()> done) {
   const auto left = std::make_shared<std::atomic<std::size_t>>(impl_->loops.size());

@@ -2,6 +2,7 @@
 // session never leaves its thread, so nothing here is locked. Knows channels by Feed only.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -12,15 +13,19 @@
 
 #include "channel/feed.hpp"
 #include "model/clock.hpp"
+#include "model/token.hpp"
 #include "ops/log.hpp"
 
 namespace restream {
+
+class TlsContext;
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;  // 0 picks a free one
   unsigned threads = 1;
-  std::vector<std::string> origins;  // browser origins besides our own; "*" for any
+  std::vector<std::string> trusted_proxies;  // addresses and networks
+  std::vector<std::string> origins;          // browser origins besides our own; "*" for any
   std::size_t connections = 20000;
   std::size_t connections_per_address = 1000;
   std::size_t subscriptions_per_connection = 100;
@@ -39,16 +44,38 @@ class Server {
   // What core must know to reach the threads; the place in the vector is the ServeNumber. Before start().
   [[nodiscard]] std::vector<ServeThread> threads();
 
+  // From now on everything but health needs one of these tokens; connections whose token is gone or changed are closed.
+  // Before start() or after it, from any thread.
+  void set_tokens(std::vector<TokenEntry> tokens);
+
+  // Connections that come from now on speak TLS with this certificate. Before start() or after it, from any thread.
+  void set_tls(std::shared_ptr<const TlsContext> tls);
+
   // Binds, listens, starts the threads. `feed` must outlive the server. The error is a sentence.
   std::expected<void, std::string> start(Feed feed);
 
   [[nodiscard]] std::uint16_t port() const;  // after start()
+
+  // The sums of what the threads have counted so far.
+  struct Totals {
+    std::uint64_t connections = 0;
+    std::array<std::uint64_t, framings> followers{};
+    std::uint64_t deliveries = 0;
+    std::uint64_t sent_bytes = 0;
+    std::uint64_t queued_bytes = 0;
+    std::uint64_t slow_disconnects = 0;
+    std::array<std::uint64_t, 5> responses{};  // by status class, 1xx first
+  };
+  [[nodiscard]] Totals totals() const;
 
   // New requests get 503; WebSockets are closed with 1001, spread over `over`; `done` (on a serve thread) when the last
   // one is gone.
   void drain(Millis over, std::function<void()> done);
 
  private:
+  // Does it on each thread, or at once when they do not run yet.
+  template <typename Job>
+  void on_each(const Job& job);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

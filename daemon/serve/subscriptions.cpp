@@ -16,33 +16,54 @@ constexpr Seconds read_again_after{1};
 
 }  // namespace
 
-Subscriptions::Subscriptions(std::shared_ptr<Connection> connection, std::function<void(std::string)> lost)
-    : connection_(std::move(connection)), lost_(std::move(lost)) {}
+Subscriptions::Subscriptions(std::shared_ptr<Connection> connection, Framing framing, std::unique_ptr<StreamId> ids,
+                             std::function<void(std::string)> lost)
+    : connection_(std::move(connection)), framing_(framing), ids_(std::move(ids)), lost_(std::move(lost)) {}
 
 Subscriptions::~Subscriptions() { clear(); }
 
-void Subscriptions::add(const Attached& attached, Deliver deliver, bool snapshot) {
+void Subscriptions::add(const Attached& attached, Deliver deliver, bool snapshot, std::size_t id_place) {
   Subscription& subscription = *all_.emplace_back(std::make_unique<Subscription>());
   subscription.owner = this;
   subscription.serial = ++serial_;
   subscription.number = attached.channel;
-  subscription.deliver = deliver;
+  subscription.form = {.framing = framing_, .deliver = deliver};
+  subscription.id_place = id_place;
   subscription.label = attached.label;
   subscription.epoch = attached.head.epoch;
   subscription.cursor = attached.resumed ? attached.cursor : attached.head.offset;
   subscription.awaiting_snapshot = !attached.resumed && snapshot;
   connection_->loop().channels().add(subscription, attached.head.offset);
-
-  const Position from{.epoch = subscription.epoch, .offset = subscription.cursor};
-  connection_->send(frame(subscribed_json(*subscription.label, from, attached.resumed)));
-  if (subscription.awaiting_snapshot && attached.head.offset == 0) {
-    // Nothing ever happened here, so the snapshot is empty; one read from the store could already hold the first items,
-    // which are to come as new ones.
-    connection_->send(frame(snapshot_json(*subscription.label, from, {})));
-    subscription.awaiting_snapshot = false;
-  }
+  connection_->loop().stats().followers.at(static_cast<std::size_t>(framing_)).add();
+  greet(subscription, attached);
   if (attached.status) subscription.statuses.push_back({attached.head.offset, attached.status});
   settle(subscription);
+}
+
+// `subscribed`, and the snapshot if it is empty.
+void Subscriptions::greet(Subscription& subscription, const Attached& attached) {
+  const Position from = position(subscription);
+  // Nothing ever happened here, so the snapshot is empty; one read from the store could already hold the first items,
+  // which are to come as new ones.
+  const bool empty = subscription.awaiting_snapshot && attached.head.offset == 0;
+  if (empty) subscription.awaiting_snapshot = false;
+  const std::string json = subscribed_json(*subscription.label, from, attached.resumed);
+  const bool no_id = ids_ && subscription.awaiting_snapshot;
+  send(subscription, encode(framing_, "subscribed", no_id ? "" : to_text(from), json));
+  // A reader that loses the stream before it has the snapshot must not resume behind it: this block has no data, so it
+  // is no event, and makes readers forget the id.
+  if (framing_ == Framing::sse && !ids_ && subscription.awaiting_snapshot)
+    connection_->send(std::make_shared<const std::string>("id:\n\n"));
+  if (empty)
+    send(subscription, encode(framing_, "snapshot", to_text(from), snapshot_json(*subscription.label, from, {})));
+}
+
+void Subscriptions::send(const Subscription& subscription, const Frames& bytes, Outbox::Kind kind) {
+  connection_->send(ids_ ? ids_->rewrite(subscription.id_place, *bytes) : bytes, kind);
+}
+
+void Subscriptions::send_error(std::string_view code, std::string_view message, std::string_view request) {
+  connection_->send(encode(framing_, "error", {}, error_json(code, message, request)));
 }
 
 const Subscription* Subscriptions::find(ChannelNumber number) const {
@@ -61,7 +82,8 @@ std::vector<std::shared_ptr<const std::string>> Subscriptions::labels() const {
 void Subscriptions::leave(Subscription& subscription) {
   Loop& loop = connection_->loop();
   loop.channels().remove(subscription);
-  loop.feed().detach(loop.number(), subscription.number, subscription.deliver, connection_->address());
+  loop.stats().followers.at(static_cast<std::size_t>(framing_)).subtract(1);
+  loop.feed().detach(loop.number(), subscription.number, subscription.form, connection_->address());
 }
 
 void Subscriptions::remove(ChannelNumber number) {
@@ -91,17 +113,23 @@ std::string Subscriptions::resume_position() const {
 void Subscriptions::on_batch(Subscription& subscription, const Announcement& announcement) {
   // The snapshot will be of this batch or a later one.
   if (subscription.awaiting_snapshot || announcement.last <= subscription.cursor) return;
-  const Frames& bytes = announcement.frames[static_cast<std::size_t>(subscription.deliver)];
+  const Frames& bytes = announcement.frames[subscription.form.index()];
   const Outbox& outbox = connection_->outbox();
   const bool room = bytes && (outbox.live_queued() == 0 ||
                               outbox.live_queued() + bytes->size() <= connection_->loop().options().send_queue);
   if (announcement.after == subscription.cursor && room && !subscription.reading) {
-    connection_->send(bytes, Outbox::Kind::live);
-    subscription.cursor = announcement.last;
+    send(subscription, bytes, Outbox::Kind::live);
+    move_cursor(subscription, announcement.last);
   } else {
     wait_turn(subscription);
     read_next();
   }
+}
+
+// By events that were sent.
+void Subscriptions::move_cursor(Subscription& subscription, std::uint64_t to) {
+  connection_->loop().stats().deliveries.add(to - subscription.cursor);
+  subscription.cursor = to;
 }
 
 void Subscriptions::on_status(Subscription& subscription, const Frames& frame) {
@@ -155,7 +183,7 @@ void Subscriptions::read_snapshot(Subscription& subscription) {
   using Reply = std::expected<SnapshotChunk, HistoryProblem>;
   Loop& loop = connection_->loop();
   loop.feed().read_snapshot(
-      subscription.number,
+      subscription.number, framing_,
       loop.on_loop<Reply>([weak = weak_from_this(), serial = subscription.serial](const Reply& chunk) {
         if (const auto self = weak.lock()) self->on_snapshot(serial, chunk);
       }));
@@ -165,7 +193,7 @@ void Subscriptions::read_history(Subscription& subscription) {
   using Reply = std::expected<HistoryChunk, HistoryProblem>;
   Loop& loop = connection_->loop();
   loop.feed().read_events(
-      subscription.number, subscription.cursor, subscription.deliver, history_chunk,
+      subscription.number, subscription.cursor, subscription.form, history_chunk,
       loop.on_loop<Reply>([weak = weak_from_this(), serial = subscription.serial](const Reply& chunk) {
         if (const auto self = weak.lock()) self->on_history(serial, chunk);
       }));
@@ -187,7 +215,7 @@ void Subscriptions::on_snapshot(std::uint64_t serial, const std::expected<Snapsh
   Subscription* subscription = finish_read(serial);
   if (subscription == nullptr) return;
   if (!chunk) return read_later(*subscription, chunk.error().message);
-  connection_->send(chunk->frames);
+  send(*subscription, chunk->frames);
   subscription->awaiting_snapshot = false;
   subscription->excused = false;
   subscription->cursor = chunk->offset;
@@ -197,19 +225,22 @@ void Subscriptions::on_snapshot(std::uint64_t serial, const std::expected<Snapsh
 void Subscriptions::on_history(std::uint64_t serial, const std::expected<HistoryChunk, HistoryProblem>& chunk) {
   Subscription* subscription = finish_read(serial);
   if (subscription == nullptr) return;
-  if (!chunk && chunk.error().gone) return lost_(to_text(position(*subscription)));
+  if (!chunk && chunk.error().gone) {
+    connection_->loop().stats().slow_disconnects.add();
+    return lost_(to_text(position(*subscription)));
+  }
   if (!chunk) return read_later(*subscription, chunk.error().message);
   // Announced events are in the log; should the log disagree, asking at once again would only keep it busy.
   if (!chunk->frames || chunk->last <= subscription->cursor) return read_later(*subscription, {});
-  connection_->send(chunk->frames);
+  send(*subscription, chunk->frames);
   subscription->excused = false;
-  subscription->cursor = chunk->last;
+  move_cursor(*subscription, chunk->last);
   settle(*subscription);
 }
 
 void Subscriptions::read_later(Subscription& subscription, const std::string& problem) {
   if (!problem.empty() && !std::exchange(subscription.excused, true))
-    connection_->send(frame(error_json("unavailable", problem, "{" + *subscription.label + "}")));
+    send_error("unavailable", problem, "{" + *subscription.label + "}");
   subscription.retry = true;
   retry_at_ = std::min(retry_at_, connection_->loop().now() + read_again_after);
   read_next();

@@ -11,24 +11,29 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "channel/feed.hpp"
 #include "serve/channel_table.hpp"
 #include "serve/connection.hpp"
+#include "serve/stream_id.hpp"
 
 namespace restream {
 
 class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
  public:
-  // `lost` is called with a position when the events after it have left the log; it may call clear().
-  Subscriptions(std::shared_ptr<Connection> connection, std::function<void(std::string)> lost);
+  // `lost` is called with a position when the events after it have left the log; it may call clear(). `ids`: of an
+  // event stream of several channels, else null.
+  Subscriptions(std::shared_ptr<Connection> connection, Framing framing, std::unique_ptr<StreamId> ids,
+                std::function<void(std::string)> lost);
   ~Subscriptions();
   Subscriptions(const Subscriptions&) = delete;
   Subscriptions& operator=(const Subscriptions&) = delete;
 
   // Sends `subscribed`, then whatever is due. The attach is detached when the subscription goes.
-  void add(const Attached& attached, Deliver deliver, bool snapshot);
+  // `id_place`: which of the channels of `ids` it is.
+  void add(const Attached& attached, Deliver deliver, bool snapshot, std::size_t id_place = 0);
   // Null when there is none.
   [[nodiscard]] const Subscription* find(ChannelNumber number) const;
   [[nodiscard]] std::size_t size() const { return all_.size(); }
@@ -42,13 +47,19 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   // A position to resume from, of a subscription that is behind if there is one. Empty: nothing is subscribed.
   [[nodiscard]] std::string resume_position() const;
 
+  // Sends an `error` message about `request`.
+  void send_error(std::string_view code, std::string_view message, std::string_view request);
+
   void on_batch(Subscription& subscription, const Announcement& announcement);
   void on_status(Subscription& subscription, const Frames& frame);
   void on_room();
   void tick(SteadyTime now);
 
  private:
+  void send(const Subscription& subscription, const Frames& bytes, Outbox::Kind kind = Outbox::Kind::other);
+  void greet(Subscription& subscription, const Attached& attached);
   void settle(Subscription& subscription);
+  void move_cursor(Subscription& subscription, std::uint64_t to);
   void wait_turn(Subscription& subscription);
   void read_next();
   void read_snapshot(Subscription& subscription);
@@ -60,6 +71,8 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   void leave(Subscription& subscription);
 
   std::shared_ptr<Connection> connection_;
+  const Framing framing_;
+  std::unique_ptr<StreamId> ids_;
   std::function<void(std::string)> lost_;
   std::vector<std::unique_ptr<Subscription>> all_;
   std::deque<std::uint64_t> turns_;  // serials of those that wait to read

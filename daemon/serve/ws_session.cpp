@@ -22,19 +22,23 @@ std::string with_position(std::string_view what, const std::string& position) {
 
 }  // namespace
 
-WsSession::WsSession(std::shared_ptr<Connection> connection)
+WsSession::WsSession(std::shared_ptr<Connection> connection, Admission admission)
     : connection_(std::move(connection)),
+      admission_(std::move(admission)),
       stream_(connection_, connection_->loop().options().message_size),
       heard_(connection_->loop().now()) {}
 
-void WsSession::start(std::shared_ptr<Connection> connection, const Request& request, std::string early) {
+void WsSession::start(std::shared_ptr<Connection> connection, Admission admission, const Request& request,
+                      std::string early) {
   Loop& loop = connection->loop();
-  const auto session = std::make_shared<WsSession>(std::move(connection));
+  const auto session = std::make_shared<WsSession>(std::move(connection), std::move(admission));
   const std::weak_ptr<WsSession> weak = session;
-  session->subscriptions_ = std::make_shared<Subscriptions>(session->connection_, [weak](const std::string& position) {
-    if (const auto self = weak.lock())
-      self->close(close_try_again_later, with_position("too slow: the events that follow have left the log", position));
-  });
+  session->subscriptions_ = std::make_shared<Subscriptions>(
+      session->connection_, Framing::websocket, nullptr, [weak](const std::string& position) {
+        if (const auto self = weak.lock())
+          self->close(close_try_again_later,
+                      with_position("too slow: the events that follow have left the log", position));
+      });
   session->connection_->on_room = [weak] {
     const auto self = weak.lock();
     if (!self) return;
@@ -48,7 +52,7 @@ void WsSession::start(std::shared_ptr<Connection> connection, const Request& req
     if (const auto self = weak.lock()) self->heard();
   });
   loop.add(session);
-  session->stream_.accept(request, std::move(early), "restream/" + loop.options().version,
+  session->stream_.accept(request, std::move(early), "restream/" + loop.options().version, subprotocol(request),
                           [session](const ErrorCode& error) { session->on_open(error); });
 }
 
@@ -115,14 +119,14 @@ void WsSession::subscribe(ClientMessage message) {
                         .fetcher = std::move(message.channel),
                         .params = std::move(message.params),
                         .since = std::move(message.since),
-                        .deliver = message.deliver,
-                        .address = connection_->address()};
+                        .form = {.framing = Framing::websocket, .deliver = message.deliver},
+                        .visitor = {.address = connection_->address(), .access = admission_.access()}};
   // Even when the client has left meanwhile, what was attached must be detached.
   const auto reply = [weak = weak_from_this(), &loop, address = connection_->address(), deliver = message.deliver,
                       snapshot = message.snapshot](const Reply& attached) {
     const auto self = weak.lock();
     const bool wanted = self && self->on_attached(attached, deliver, snapshot);
-    if (attached && !wanted) loop.feed().detach(loop.number(), attached->channel, deliver, address);
+    if (attached && !wanted) loop.feed().detach(loop.number(), attached->channel, Form{.deliver = deliver}, address);
     if (self) self->done();
   };
   loop.feed().attach(std::move(request), loop.on_loop<Reply>(reply));
@@ -234,9 +238,11 @@ void WsSession::tick(SteadyTime now) {
   if (connection_->ending()) return;
   if (connection_->stalled(now)) {
     if (!open_) return connection_->abort();
+    connection_->loop().stats().slow_disconnects.add();
     return close(close_try_again_later,
                  with_position("too slow: nothing was read for 10 s", subscriptions_->resume_position()));
   }
+  if (const std::string_view why = admission_.ended(connection_->loop()); !why.empty()) return close(close_policy, why);
   subscriptions_->tick(now);
   // A client that has bytes to read is judged by whether it reads them; one that waits for an answer is not judged.
   if (busy_ || connection_->outbox().queued() > 0) return heard();

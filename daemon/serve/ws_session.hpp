@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "channel/feed.hpp"
+#include "serve/admission.hpp"
 #include "serve/connection.hpp"
 #include "serve/loop.hpp"
 #include "serve/message.hpp"
@@ -19,9 +20,10 @@ namespace restream {
 class WsSession : public Session, public std::enable_shared_from_this<WsSession> {
  public:
   // Takes the connection over from HTTP.
-  static void start(std::shared_ptr<Connection> connection, const Request& request, std::string early);
+  static void start(std::shared_ptr<Connection> connection, Admission admission, const Request& request,
+                    std::string early);
 
-  explicit WsSession(std::shared_ptr<Connection> connection);
+  WsSession(std::shared_ptr<Connection> connection, Admission admission);
 
   void tick(SteadyTime now) override;
   void go_away() override;
@@ -52,6 +54,7 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   void close(std::uint16_t code, std::string_view reason);
 
   std::shared_ptr<Connection> connection_;
+  Admission admission_;
   WsStream stream_;
   std::shared_ptr<Subscriptions> subscriptions_;
   std::string request_;  // the one that is being handled, for error messages

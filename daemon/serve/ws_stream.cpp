@@ -31,7 +31,7 @@ class Layer {
 
   template <typename Buffers, typename Handler>
   void async_read_some(const Buffers& buffers, Handler&& handler) {
-    if (early_.empty()) return connection_->socket().async_read_some(buffers, std::forward<Handler>(handler));
+    if (early_.empty()) return connection_->async_read_some(buffers, std::forward<Handler>(handler));
     const std::size_t size = asio::buffer_copy(buffers, asio::buffer(early_));
     early_.erase(0, size);
     asio::post(get_executor(), beast::bind_front_handler(std::forward<Handler>(handler), ErrorCode(), size));
@@ -84,7 +84,7 @@ WsStream::WsStream(std::shared_ptr<Connection> connection, std::size_t message_s
 
 WsStream::~WsStream() = default;
 
-void WsStream::accept(const Request& request, std::string early, const std::string& server,
+void WsStream::accept(const Request& request, std::string early, const std::string& server, const std::string& protocol,
                       std::function<void(const ErrorCode&)> opened) {
   http::request<http::empty_body> message;
   message.method(http::verb::get);
@@ -92,8 +92,10 @@ void WsStream::accept(const Request& request, std::string early, const std::stri
   message.version(request.version);
   for (const auto& [name, value] : request.headers) message.insert(name, value);
   impl_->stream.next_layer().set_early(std::move(early));
-  impl_->stream.set_option(websocket::stream_base::decorator(
-      [server](websocket::response_type& response) { response.set(http::field::server, server); }));
+  impl_->stream.set_option(websocket::stream_base::decorator([server, protocol](websocket::response_type& response) {
+    response.set(http::field::server, server);
+    if (!protocol.empty()) response.set(http::field::sec_websocket_protocol, protocol);
+  }));
   impl_->stream.async_accept(message, [opened = std::move(opened)](const ErrorCode& error) { opened(error); });
 }
 

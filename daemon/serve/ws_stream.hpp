@@ -26,8 +26,9 @@ class WsStream {
   WsStream(const WsStream&) = delete;
   WsStream& operator=(const WsStream&) = delete;
 
-  // `early` is what came right behind the request. On failure the client has been answered, or is gone.
-  void accept(const Request& request, std::string early, const std::string& server,
+  // `early` is what came right behind the request; `protocol` is the subprotocol to answer with, or empty. On failure
+  // the client has been answered, or is gone.
+  void accept(const Request& request, std::string early, const std::string& server, const std::string& protocol,
               std::function<void(const ErrorCode&)> opened);
 
   // The next message. An error is the end of the stream; if it was the client's fault, or its wish, a close frame is

@@ -90,6 +90,12 @@ std::expected<std::vector<Event>, HistoryGone> MemoryStore::events(const std::st
   return events;
 }
 
+std::vector<QuotaRecord> MemoryStore::quotas() {
+  std::vector<QuotaRecord> found;
+  for (const auto& [_, record] : quotas_) found.push_back(record);
+  return found;
+}
+
 MemoryStore::Channel& MemoryStore::find_or_make(Channels& channels, const std::string& id, std::uint64_t epoch) {
   const auto [place, fresh] = channels.try_emplace(id);
   if (fresh) {
@@ -145,12 +151,31 @@ void MemoryStore::commit(std::span<const Write> writes) {
   // On a copy of the channels that are touched, so that a failure in the middle leaves everything as it was.
   Channels touched;
   std::vector<std::string> names;
-  for (const Write& write : writes) names.push_back(std::visit([](const auto& one) { return one.channel; }, write));
+  for (const Write& write : writes)
+    if (const std::string* name = channel_of(write)) names.push_back(*name);
   for (const std::string& name : names) {
     if (const auto found = channels_.find(name); found != channels_.end()) touched.insert(*found);
   }
+  std::vector<QuotaRecord> spent;
   for (const Write& write : writes) {
-    std::visit([&](const auto& one) { apply(touched, one); }, write);
+    if (const auto* quota = std::get_if<QuotaWrite>(&write)) {
+      spent.push_back(quota->record);
+      continue;
+    }
+    std::visit(
+        [&](const auto& one) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(one)>, QuotaWrite>) apply(touched, one);
+        },
+        write);
+  }
+  for (QuotaRecord& record : spent) {
+    for (QuotaWindow& window : record.windows)
+      for (QuotaUse& use : window.uses) use.end = to_the_millisecond(use.end);
+    record.api_renews = to_the_millisecond(record.api_renews);
+    if (record.empty())
+      quotas_.erase(record.budget);
+    else
+      quotas_[record.budget] = record;
   }
   for (const std::string& name : names) {
     if (const auto found = touched.find(name); found != touched.end())

@@ -22,6 +22,7 @@ class MemoryStore final : public Store {
   std::optional<Snapshot> snapshot(const std::string& channel) override;
   std::expected<std::vector<Event>, HistoryGone> events(const std::string& channel, Position after,
                                                         std::size_t max_bytes) override;
+  std::vector<QuotaRecord> quotas() override;
   void commit(std::span<const Write> writes) override;
 
  private:
@@ -43,6 +44,7 @@ class MemoryStore final : public Store {
   static void apply(Channels& channels, const ForgetWrite& write);
 
   Channels channels_;
+  std::map<std::string, QuotaRecord> quotas_;
 };
 
 }  // namespace restream

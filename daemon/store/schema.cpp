@@ -52,7 +52,18 @@ CREATE TABLE event (
 ) STRICT;
 )";
 
-constexpr std::array migrations_in_order = {version_1};
+// What was spent of quotas: seldom written, small, and read only at the start.
+constexpr const char* version_2 = R"(
+CREATE TABLE quota (
+  budget TEXT PRIMARY KEY,
+  ahead INTEGER NOT NULL,
+  api_left INTEGER,
+  api_renews INTEGER,
+  uses TEXT NOT NULL
+) STRICT;
+)";
+
+constexpr std::array migrations_in_order = {version_1, version_2};
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "store/quota_uses.hpp"
 #include "store/sqlite_database.hpp"
 #include "store/statement.hpp"
 
@@ -81,6 +82,7 @@ class SqliteStore final : public Store {
   std::optional<Snapshot> snapshot(const std::string& channel) override;
   std::expected<std::vector<Event>, HistoryGone> events(const std::string& channel, Position after,
                                                         std::size_t max_bytes) override;
+  std::vector<QuotaRecord> quotas() override;
   void commit(std::span<const Write> writes) override;
 
  private:
@@ -108,6 +110,7 @@ class SqliteStore final : public Store {
   void apply(const PollWrite& write);
   void apply(const ScheduleWrite& write);
   void apply(const ForgetWrite& write);
+  void apply(const QuotaWrite& write);
   void give_back();
 
   StateLock lock_;  // before the database, so that it is let go after it
@@ -149,6 +152,10 @@ class SqliteStore final : public Store {
   Statement oldest_events_{db_, "SELECT position, time FROM event WHERE channel = ? ORDER BY position"};
   Statement drop_events_{db_, "DELETE FROM event WHERE channel = ? AND position < ?"};
   Statement drop_all_events_{db_, "DELETE FROM event WHERE channel = ?"};
+  Statement all_quotas_{db_, "SELECT budget, ahead, api_left, api_renews, uses FROM quota ORDER BY budget"};
+  Statement put_quota_{
+      db_, "INSERT OR REPLACE INTO quota (budget, ahead, api_left, api_renews, uses) VALUES (?, ?, ?, ?, ?)"};
+  Statement drop_quota_{db_, "DELETE FROM quota WHERE budget = ?"};
 };
 
 std::vector<std::string> SqliteStore::order_of(std::int64_t key) {
@@ -301,6 +308,29 @@ void SqliteStore::apply(const ForgetWrite& write) {
   drop_items_.bind(row->key).run();
   drop_order_.bind(row->key).run();
   drop_channel_.bind(row->key).run();
+}
+
+std::vector<QuotaRecord> SqliteStore::quotas() {
+  std::vector<QuotaRecord> found;
+  const Use use(all_quotas_.bind());
+  while (all_quotas_.step()) {
+    QuotaRecord record{.budget = all_quotas_.string(0),
+                       .ahead = all_quotas_.unsigned_integer(1),
+                       .windows = unpack_uses(all_quotas_.text(4)),
+                       .api_left = {},
+                       .api_renews = all_quotas_.optional_time(3)};
+    if (record.api_renews) record.api_left = all_quotas_.unsigned_integer(2);
+    found.push_back(std::move(record));
+  }
+  return found;
+}
+
+void SqliteStore::apply(const QuotaWrite& write) {
+  const QuotaRecord& record = write.record;
+  if (record.empty()) return drop_quota_.bind(record.budget).run();
+  put_quota_
+      .bind(record.budget, record.ahead, record.api_left.value_or(0), record.api_renews, pack_uses(record.windows))
+      .run();
 }
 
 void SqliteStore::commit(std::span<const Write> writes) {

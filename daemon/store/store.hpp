@@ -24,6 +24,7 @@
 #include "model/event.hpp"
 #include "model/fingerprint.hpp"
 #include "model/position.hpp"
+#include "model/quota.hpp"
 #include "model/schedule.hpp"
 
 namespace restream {
@@ -90,7 +91,24 @@ struct ForgetWrite {
   std::string channel;
 };
 
-using Write = std::variant<PollWrite, ScheduleWrite, ForgetWrite>;
+// What a credential has spent; an empty record is forgotten.
+struct QuotaWrite {
+  QuotaRecord record;
+};
+
+using Write = std::variant<PollWrite, ScheduleWrite, ForgetWrite, QuotaWrite>;
+
+// The channel that a write is about; null for a quota.
+inline const std::string* channel_of(const Write& write) {
+  return std::visit(
+      [](const auto& one) -> const std::string* {
+        if constexpr (requires { one.channel; })
+          return &one.channel;
+        else
+          return nullptr;
+      },
+      write);
+}
 
 struct Snapshot {
   Position position;
@@ -131,6 +149,8 @@ class Store {
   [[nodiscard]] virtual std::expected<std::vector<Event>, HistoryGone> events(const std::string& channel,
                                                                               Position after,
                                                                               std::size_t max_bytes) = 0;
+
+  [[nodiscard]] virtual std::vector<QuotaRecord> quotas() = 0;
 
   // In their order. Times are kept to the millisecond.
   virtual void commit(std::span<const Write> writes) = 0;

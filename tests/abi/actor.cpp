@@ -207,20 +207,25 @@ const auto& acts = *new const std::map<std::string, Act>{
     {"garbage",
      [](const restream_call*, const std::string&) -> std::int32_t {
        const std::string bytes(100, '\xFF');
-       static_cast<void>(!send(3, bytes.data(), bytes.size(), 0));
+       static_cast<void>(!write(3, bytes.data(), bytes.size()));
        hang();
      }},
     {"false-result",
      [](const restream_call*, const std::string&) -> std::int32_t {
        // A Result of a call that there is not.
        const char bytes[] = "\x11\0\0\0\x07\xEE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-       static_cast<void>(!send(3, bytes, sizeof bytes - 1, 0));
+       static_cast<void>(!write(3, bytes, sizeof bytes - 1));
        hang();
      }},
     {"hang-up",
      [](const restream_call*, const std::string&) -> std::int32_t {
        shutdown(3, SHUT_WR);
        hang();
+     }},
+    {"close",
+     [](const restream_call*, const std::string& argument) {
+       close(std::stoi(argument));
+       return std::int32_t{RESTREAM_OK};
      }},
     {"fork",
      [](const restream_call* call, const std::string&) -> std::int32_t {

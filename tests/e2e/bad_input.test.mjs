@@ -49,13 +49,6 @@ describe("configuration", () => {
     const { code } = await new Daemon({ upstream }).refuse("--no-such-option");
     assert.equal(code, 2);
   });
-
-  test("a missing plugins folder is named, and the start is refused", async () => {
-    const daemon = new Daemon({ upstream, config: { plugins: { directory: "/no/such/folder" } } });
-    const { code, text } = await daemon.refuse();
-    assert.ok([1, 2].includes(code), `code ${code}: ${text}`);
-    assert.match(text, /\/no\/such\/folder/);
-  });
 });
 
 // The same library, but built (so it says) for contract version 9.

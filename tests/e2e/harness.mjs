@@ -78,12 +78,13 @@ export class Daemon {
   #process = null;
 
   // plugins: names, copied into the daemon's own plugins folder; upstream: where all of them send their requests;
-  // config: laid over what is below; configText: the whole file instead; keys: {fetcher: {key name: value}}.
-  constructor({ plugins = ["list", "list-complete"], upstream, config = {}, configText, keys, folder } = {}) {
+  // limit: how many descriptors it may have; config: laid over what is below; configText: the whole file instead; keys: {fetcher: {key name: value}}.
+  constructor({ plugins = ["list", "list-complete"], upstream, config = {}, configText, keys, folder, limit } = {}) {
     this.folder = folder ?? temporaryFolder();
     this.configFile = join(this.folder, "restream.yaml");
     this.pluginFolder = join(this.folder, "plugins");
     this.keys = keys;
+    this.limit = limit;
     for (const name of ["plugins", "state"]) mkdirSync(join(this.folder, name), { recursive: true });
     chmodSync(this.pluginFolder, 0o755);
     chmodSync(join(this.folder, "state"), 0o700);
@@ -93,7 +94,7 @@ export class Daemon {
     this.config = merged(
       {
         listen: { address: "127.0.0.1", port: 0, threads: 2 },
-        plugins: { directory: this.pluginFolder, host: PROGRAMS.host, sandbox: "best-effort" },
+        plugins: { directory: this.pluginFolder, host: PROGRAMS.host },
         state: { directory: join(this.folder, "state") },
         keys: { file: join(this.folder, "keys.restream"), master_key: join(this.folder, "master.key") },
         fetchers: upstream ? Object.fromEntries(plugins.map((name) => [name, one])) : {},
@@ -129,9 +130,14 @@ export class Daemon {
     return { code, text: `${err}${out}` };
   }
 
-  async start({ ready = true } = {}) {
+  // `under`: words of a program that runs it.
+  async start({ ready = true, under = [] } = {}) {
     if (this.keys && !existsSync(this.config.keys.file)) await this.#makeKeys();
-    this.#process = new Process(PROGRAMS.daemon, ["--config", this.configFile]);
+    const command = [PROGRAMS.daemon, "--config", this.configFile];
+    // prlimit becomes the daemon.
+    const before = this.limit ? ["prlimit", `--nofile=${this.limit}`, ...under] : under;
+    const [file, ...words] = [...before, ...command];
+    this.#process = new Process(file, words);
     const [, address] = await this.#process.waitForLine(/listening.*address=(\S+:[0-9]+)/, seconds(20));
     this.port = Number(address.split(":").at(-1));
     this.url = `http://${address}`;

@@ -109,7 +109,7 @@ test("keys are named as present and never shown: not over HTTP, not in a log, a 
   }
   assertNoKeys(daemon.log(), "the log");
   assertNoKeys(readFileSync(`/proc/${daemon.pid}/cmdline`, "latin1"), "the command line");
-  const state = await run("sh", ["-c", 'cat "$0"/*', join(daemon.folder, "state")]);
+  const state = await run("sh", ["-c", 'find "$0" -type f -exec cat {} +', join(daemon.folder, "state")]);
   assert.equal(state.code, 0);
   assertNoKeys(state.out, "the state folder");
 });

@@ -14,7 +14,7 @@ struct NatsConnections {
             {"keys", restream::json::array()},
             {"poll_interval", 1},
             {"complete", true},
-            {"ignore", {"/uptime", "/idle", "/last_activity", "/rtt"}}};
+            {"ignore", {"/uptime", "/idle", "/last_activity", "/rtt", "/pending_bytes"}}};
   }
 
   static restream::Result fetch(restream::Context& context, const restream::Params&, const restream::Keys&) {

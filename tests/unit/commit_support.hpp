@@ -45,6 +45,7 @@ class CountingStore final : public Store {
                                                         std::size_t max_bytes) override {
     return kept.events(channel, after, max_bytes);
   }
+  std::vector<QuotaRecord> quotas() override { return kept.quotas(); }
   void commit(std::span<const Write> writes) override {
     kept.commit(writes);
     for (const Write& write : writes)

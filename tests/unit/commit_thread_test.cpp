@@ -39,6 +39,7 @@ class WatchedStore final : public Store {
                                                         std::size_t max_bytes) override {
     return kept_.events(channel, after, max_bytes);
   }
+  std::vector<QuotaRecord> quotas() override { return kept_.quotas(); }
   void commit(std::span<const Write> writes) override {
     if (seen_.broken) throw StoreError("broken");
     kept_.commit(writes);

@@ -39,11 +39,15 @@ struct World {
     return h;
   }
 
-  void load() {
-    fetcher.plugin_changed(PluginState::ready, {});
+  void load(const std::string& metadata = metadata_text) {
+    fetcher.ask([this](PluginCall call) { calls.push_back(std::move(call)); },
+                [this](std::expected<Introduction, NoIntroduction> answered) { introduced = std::move(answered); });
     REQUIRE(calls.size() == 1);
     REQUIRE(calls[0].function == HostFunction::metadata);
-    answer(metadata_text);
+    answer(metadata);
+    if (!introduced) return;
+    fetcher.adopt(*introduced);
+    fetcher.plugin_changed(PluginState::ready, {});
   }
 
   ChannelId home() { return *fetcher.resolve({}); }
@@ -87,6 +91,7 @@ struct World {
   Status last;
   Schedule kept;
   int settled = 0;
+  std::expected<Introduction, NoIntroduction> introduced;
   Fetcher fetcher;
 };
 
@@ -279,10 +284,10 @@ TEST_CASE("a configured interval counts from the fetcher's own upwards, unless i
 
 TEST_CASE("a file whose metadata bears another name is refused by that name") {
   World world(FetcherSettings{.name = "other", .plugin = "other"});
-  world.fetcher.plugin_changed(PluginState::ready, {});
-  world.answer(metadata_text);
-  REQUIRE_FALSE(world.fetcher.resolve({}));
-  CHECK(world.fetcher.resolve({}).error().message.find("name the file news.so") != std::string::npos);
+  world.load();
+  REQUIRE_FALSE(world.introduced);
+  CHECK(world.introduced.error().reason.find("'news'") != std::string::npos);
+  CHECK(world.introduced.error().reason.find("name the file news.so") != std::string::npos);
 }
 
 TEST_CASE("a failed commit drops the poll, is no fault of the API, and polling goes on") {
@@ -311,4 +316,112 @@ TEST_CASE("what people see of a fetcher holds its health and which keys there ar
         json{{"state", "live"}, {"reason", nullptr}, {"restarts", 3}, {"last_error", "signal 11"}});
   CHECK(entry.at("channels") == 1);
   CHECK(text.find("k-123456789") == std::string::npos);
+}
+
+TEST_CASE("what is no metadata is refused with a reason, and its version as far as it told one") {
+  World world;
+  world.load(R"({"name": "news", "version": "2.1"})");
+  REQUIRE_FALSE(world.introduced);
+  CHECK_FALSE(world.introduced.error().lost);
+  CHECK(world.introduced.error().version == "2.1");
+  CHECK(world.introduced.error().reason.find("description") != std::string::npos);
+}
+
+TEST_CASE("a removed plugin ends its channels, and the next version begins them again when they are due") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.poll();
+  world.core.advance(30s);
+  world.fetcher.plugin_changed(PluginState::removed, "news.so was removed");
+  world.core.advance(10s);
+  CHECK(world.calls.empty());
+  world.load();
+  world.core.advance(59s);
+  CHECK(world.calls.empty());
+  world.core.advance(1s);
+  CHECK(world.calls.size() == 1);
+  CHECK(world.heard == std::vector<std::string>{"news?section=home live ", "news?section=home unavailable removed",
+                                                "news?section=home live "});
+}
+
+TEST_CASE("a poll under way when the plugin was removed does not make its channel live") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  PluginCall call = world.take_call();
+  world.fetcher.plugin_changed(PluginState::removed, "news.so was removed");
+  PluginReply reply;
+  reply.kind = PluginReply::Kind::returned;
+  reply.output = R"({"status_code":200,"result":[]})";
+  call.done(std::move(reply));
+  world.commit();
+  world.core.advance(24h);
+  CHECK(world.calls.empty());
+  CHECK(world.heard == std::vector<std::string>{"news?section=home unavailable removed"});
+}
+
+namespace {
+
+std::string metadata_with(const std::string& params, int interval = 100) {
+  return R"({"name": "news", "description": "d", "id_field": "id", "api_url": "https://api.example.com/{}",
+    "doc_url": "u", "keys": ["api-key"], "poll_interval": )" +
+         std::to_string(interval) + R"(, "params": )" + params + "}";
+}
+
+}  // namespace
+
+TEST_CASE("a new version's interval counts from the next poll on, and a poll is committed by its own version's rules") {
+  World world;
+  world.load();
+  const auto first = world.fetcher.metadata();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  PluginCall call = world.take_call();
+  world.load(metadata_with(R"({"section": {"default": "home"}})", 10));
+  PluginReply reply;
+  reply.kind = PluginReply::Kind::returned;
+  reply.output = R"({"status_code":200,"result":[]})";
+  call.done(std::move(reply));
+  REQUIRE(world.results.size() == 1);
+  CHECK(world.results[0].metadata == first);
+  world.commit();
+  world.core.advance(10s);
+  world.poll();
+  world.core.advance(10s);
+  REQUIRE(world.calls.size() == 1);
+  CHECK(world.heard == std::vector<std::string>{"news?section=home live "});
+}
+
+TEST_CASE("channels whose params a new version does not take are refused, until one takes them again") {
+  World world;
+  world.load();
+  world.fetcher.want(*world.fetcher.resolve({{"section", "world"}}), {});
+  world.core.advance(0ms);
+  world.poll();
+  world.load(metadata_with(R"({"section": {"default": "home", "enum": ["home"]}})"));
+  world.core.advance(24h);
+  CHECK(world.calls.empty());
+  CHECK_FALSE(world.fetcher.resolve({{"section", "world"}}));
+  world.load();
+  world.core.advance(0ms);
+  REQUIRE(world.calls.size() == 1);
+  world.poll();
+  CHECK(world.heard == std::vector<std::string>{"news?section=world live ", "news?section=world unavailable refused",
+                                                "news?section=world live "});
+}
+
+TEST_CASE("a param that a new version adds reaches the plugin with its default, and the channel stays the same one") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.poll();
+  world.load(metadata_with(R"({"section": {"default": "home"}, "lang": {"default": "en"}})"));
+  CHECK(world.home().text == "news?section=home");
+  CHECK(world.fetcher.resolve({{"lang", "de"}})->text == "news?lang=de&section=home");
+  world.core.advance(100s);
+  CHECK(json::parse(world.take_call().request).at("params") == json{{"section", "home"}, {"lang", "en"}});
 }

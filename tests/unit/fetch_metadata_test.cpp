@@ -73,15 +73,15 @@ TEST_CASE("what makes no sense is refused by name") {
 }
 
 TEST_CASE("an API's answer is called by the state and reason that subscribers know") {
-  CHECK(failure_of_status(429, "", {}).state == State::limited);
-  CHECK(failure_of_status(429, "", {}).reason == Reason::rate_limited);
-  CHECK(failure_of_status(401, "", {}).reason == Reason::unauthorized);
-  CHECK(failure_of_status(403, "", {}).reason == Reason::unauthorized);
-  CHECK(failure_of_status(500, "", {}).reason == Reason::upstream_error);
-  CHECK(failure_of_status(503, "", {}).reason == Reason::upstream_error);
+  CHECK(failure_of_status(429, "", {}, {}).state == State::limited);
+  CHECK(failure_of_status(429, "", {}, {}).reason == Reason::rate_limited);
+  CHECK(failure_of_status(401, "", {}, {}).reason == Reason::unauthorized);
+  CHECK(failure_of_status(403, "", {}, {}).reason == Reason::unauthorized);
+  CHECK(failure_of_status(500, "", {}, {}).reason == Reason::upstream_error);
+  CHECK(failure_of_status(503, "", {}, {}).reason == Reason::upstream_error);
   Hints hints;
   hints.retry_after = 5s;
-  CHECK(failure_of_status(503, "", hints).reason == Reason::rate_limited);
+  CHECK(failure_of_status(503, "", hints, {}).reason == Reason::rate_limited);
 }
 
 TEST_CASE("a reply without an answer is called by what the daemon saw of its requests") {

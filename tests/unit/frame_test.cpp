@@ -100,7 +100,7 @@ TEST_CASE("frames of every length carry their payload") {
 
 TEST_CASE("a batch is one buffer with a frame for each event") {
   const std::vector<Event> events = {event(ChangeKind::new_item, "{}", ""), event(ChangeKind::removed_item, "", "")};
-  const auto texts = payloads(*frame_events(label, 1, events, Deliver::both));
+  const auto texts = payloads(*frame_events(label, 1, events, {}));
   REQUIRE(texts.size() == 2);
   CHECK(json::parse(texts[0]).at("type") == "new_item");
   CHECK(json::parse(texts[1]).at("type") == "removed_item");

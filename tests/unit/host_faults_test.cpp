@@ -168,7 +168,9 @@ TEST_CASE("a result that came in time counts, however late a busy loop takes it"
 
 TEST_CASE("garbage on the wire kills the host, with the reason") {
   for (const char* request : {"garbage", "false-result", "hang-up"}) {
-    Host host("actor");
+    HostOptions options = options_for("actor");
+    if (request == std::string("hang-up")) options.sandbox = SandboxMode::off;  // it allows no shutdown()
+    Host host(options);
     host.started();
     CHECK(call(host, request).kind == CallResult::Kind::lost);
     const HostEnd end = host.until_ended();
@@ -179,6 +181,38 @@ TEST_CASE("garbage on the wire kills the host, with the reason") {
                                      : "killed: it closed its connection to the daemon";
     CHECK(end.reason == expected);
   }
+}
+
+TEST_CASE("a plugin that closes the daemon's descriptor ends its host, which says why") {
+  Host host("actor");
+  host.started();
+  CHECK(call(host, "close 3").kind == CallResult::Kind::lost);
+  const HostEnd end = host.until_ended();
+  CHECK(end.reason == "exit status 70");
+  CHECK_THAT(end.last_line, Catch::Contains("descriptor 3") && Catch::Contains("Bad file descriptor"));
+}
+
+TEST_CASE("a library is loaded from a copy: what is done to the file harms nobody") {
+  HostOptions options = options_for("stars");
+  const auto whole = options.plugin;
+  options.plugin = scratch("overwritten.so");
+  std::filesystem::copy_file(whole, options.plugin);
+  Host host(options);
+  host.started();
+  // In place, as cp does it. Pages of a mapped file would be these bytes from here on, or be gone.
+  std::ofstream(options.plugin, std::ios::in | std::ios::out) << std::string(std::filesystem::file_size(whole), '!');
+  CHECK(call(host, "{}", 60s, HostFunction::metadata).code == RESTREAM_OK);
+  std::filesystem::resize_file(options.plugin, 0);
+  CHECK(call(host, "{}", 60s, HostFunction::metadata).code == RESTREAM_OK);
+  CHECK_FALSE(host.ended);
+}
+
+TEST_CASE("a symbolic link is refused, wherever it leads") {
+  HostOptions options = options_for("actor");
+  const auto whole = options.plugin;
+  options.plugin = scratch("link.so");
+  std::filesystem::create_symlink(whole, options.plugin);
+  CHECK(end_of(options).reason == "link.so cannot be used: it is a symbolic link");
 }
 
 TEST_CASE("arguments that make no sense are refused by the host") {

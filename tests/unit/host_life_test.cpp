@@ -133,10 +133,12 @@ TEST_CASE("a host may be destroyed by any of its callbacks") {
   }
 }
 
-TEST_CASE("what a plugin forks goes with its host") {
+TEST_CASE("what a plugin without a sandbox forks goes with its host") {
   // Orphans come to this process, so that it can see them end.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  Host host("actor");
+  HostOptions options = options_for("actor");
+  options.sandbox = SandboxMode::off;  // it allows no fork()
+  Host host(options);
   host.started();
   const int forked = std::stoi(call(host, "fork").output);
   REQUIRE(exists(forked));

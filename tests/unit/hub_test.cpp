@@ -44,7 +44,11 @@ struct World {
     };
     h.want = [this](const ChannelId& id, const Schedule&) { demand.push_back("want " + id.text); };
     h.unwant = [this](const ChannelId& id) { demand.push_back("unwant " + id.text); };
-    h.describe_fetchers = [](const std::optional<std::string>&) { return Document{}; };
+    h.describe_fetchers = [](const std::optional<std::string>&) {
+      return Document{.status = 200,
+                      .json = R"({"fetchers":[{"name":"news","quota":{"calls":500}},{"name":"other"}]})",
+                      .etag = {}};
+    };
     h.readiness = [] { return Readiness{true, {}}; };
     return h;
   }
@@ -73,8 +77,8 @@ struct World {
                  .fetcher = "news",
                  .params = std::move(params),
                  .since = since,
-                 .deliver = deliver,
-                 .address = address},
+                 .form = {.deliver = deliver},
+                 .visitor = {.address = address, .access = nullptr}},
                 [&](auto reply) { got = std::move(reply); });
     run_until([&] { return got.has_value(); });
     return *got;
@@ -93,7 +97,7 @@ struct World {
 
   HistoryChunk events(ChannelNumber channel, std::uint64_t after) {
     std::optional<std::expected<HistoryChunk, HistoryProblem>> got;
-    feed.read_events(channel, after, Deliver::both, 1U << 20U, on_loop([&](auto reply) { got = std::move(reply); }));
+    feed.read_events(channel, after, Form{}, 1U << 20U, on_loop([&](auto reply) { got = std::move(reply); }));
     run_until([&] { return got.has_value(); });
     REQUIRE(got->has_value());
     return **got;
@@ -101,7 +105,8 @@ struct World {
 
   Document document(Params params = {}) {
     std::optional<Document> got;
-    feed.get_channel("news", std::move(params), "a", on_loop([&](Document reply) { got = std::move(reply); }));
+    feed.get_channel("news", std::move(params), {.address = "a", .access = nullptr},
+                     on_loop([&](Document reply) { got = std::move(reply); }));
     run_until([&] { return got.has_value(); });
     return *got;
   }
@@ -126,8 +131,8 @@ TEST_CASE("the first to attach starts the polls, the last to leave stops them") 
   REQUIRE(second.has_value());
   CHECK(first->channel == second->channel);
   CHECK(world.demand == std::vector<std::string>{"want news"});
-  world.feed.detach(0, first->channel, Deliver::both, "a");
-  world.feed.detach(0, first->channel, Deliver::both, "a");
+  world.feed.detach(0, first->channel, Form{}, "a");
+  world.feed.detach(0, first->channel, Form{}, "a");
   world.run_until([&] { return world.demand.size() == 2; });
   CHECK(world.demand.back() == "unwant news");
 }
@@ -142,9 +147,9 @@ TEST_CASE("a batch is encoded once for each form in use and announced with the o
   CHECK(batch.channel == whole->channel);
   CHECK(batch.after == 0);
   CHECK(batch.last == 2);
-  CHECK(batch.frames[static_cast<std::size_t>(Deliver::both)]);
-  CHECK(batch.frames[static_cast<std::size_t>(Deliver::patch)]);
-  CHECK_FALSE(batch.frames[static_cast<std::size_t>(Deliver::item)]);
+  CHECK(batch.frames[Form{.deliver = Deliver::both}.index()]);
+  CHECK(batch.frames[Form{.deliver = Deliver::patch}.index()]);
+  CHECK_FALSE(batch.frames[Form{.deliver = Deliver::item}.index()]);
 }
 
 TEST_CASE("an unchanged poll announces nothing") {
@@ -189,12 +194,14 @@ TEST_CASE("many snapshots of one position share their bytes") {
   world.poll(R"([{"id":1}])");
   std::vector<Frames> got;
   for (int i = 0; i < 10; ++i)
-    world.feed.read_snapshot(attached->channel, world.on_loop([&](auto reply) { got.push_back(reply->frames); }));
+    world.feed.read_snapshot(attached->channel, Framing::websocket,
+                             world.on_loop([&](auto reply) { got.push_back(reply->frames); }));
   world.run_until([&] { return got.size() == 10; });
   for (const Frames& one : got) CHECK(one == got[0]);
   world.poll(R"([{"id":1},{"id":2}])");
   Frames later;
-  world.feed.read_snapshot(attached->channel, world.on_loop([&](auto reply) { later = reply->frames; }));
+  world.feed.read_snapshot(attached->channel, Framing::websocket,
+                           world.on_loop([&](auto reply) { later = reply->frames; }));
   world.run_until([&] { return later != nullptr; });
   CHECK(later->find(R"("id":"2")") != std::string::npos);
 }
@@ -206,7 +213,7 @@ TEST_CASE("a status reaches those attached, and those who come while it is not l
   const ChannelId id = make_channel_id("news", {});
   world.hub.set_status(id, {State::failing, Reason::timeout, "late", WallTime{}, std::nullopt}, true);
   REQUIRE(world.statuses.size() == 1);
-  CHECK(world.statuses[0].frame->find(R"("reason":"timeout")") != std::string::npos);
+  CHECK(world.statuses[0].frames[0]->find(R"("reason":"timeout")") != std::string::npos);
   CHECK(world.attach()->status->find("timeout") != std::string::npos);
   world.hub.set_status(id, {State::live, Reason::none, "", WallTime{}, std::nullopt}, true);
   CHECK_FALSE(world.attach()->status);
@@ -237,15 +244,16 @@ TEST_CASE("more channels than the limits allow are refused, the ones that are th
   CHECK(by_address.attach({{"a", "2"}}, {}, "x").error().code == "too_many_channels");
   CHECK(by_address.attach({{"a", "1"}}, {}, "x").has_value());
   CHECK(by_address.attach({{"a", "2"}}, {}, "y").has_value());
-  by_address.feed.detach(0, first->channel, Deliver::both, "x");
-  by_address.feed.detach(0, first->channel, Deliver::both, "x");
+  by_address.feed.detach(0, first->channel, Form{}, "x");
+  by_address.feed.detach(0, first->channel, Form{}, "x");
   CHECK(by_address.attach({{"a", "2"}}, {}, "x").has_value());
 }
 
 TEST_CASE("GET of a channel is demand, waits for its first poll, and has a tag that follows its content") {
   World world;
   std::optional<Document> got;
-  world.feed.get_channel("news", {}, "a", world.on_loop([&](Document reply) { got = std::move(reply); }));
+  world.feed.get_channel("news", {}, {.address = "a", .access = nullptr},
+                         world.on_loop([&](Document reply) { got = std::move(reply); }));
   world.run_until([&] { return !world.demand.empty(); });
   world.io.run_for(20ms);
   CHECK_FALSE(got.has_value());
@@ -265,7 +273,8 @@ TEST_CASE("GET of a channel is demand, waits for its first poll, and has a tag t
 TEST_CASE("GET of a channel that fails answers with what there is and says so") {
   World world;
   std::optional<Document> got;
-  world.feed.get_channel("news", {}, "a", world.on_loop([&](Document reply) { got = std::move(reply); }));
+  world.feed.get_channel("news", {}, {.address = "a", .access = nullptr},
+                         world.on_loop([&](Document reply) { got = std::move(reply); }));
   world.run_until([&] { return !world.demand.empty(); });
   world.hub.set_status(make_channel_id("news", {}),
                        {State::failing, Reason::unreachable, "x", WallTime{}, std::nullopt}, true);
@@ -277,7 +286,7 @@ TEST_CASE("a channel whose polls have stopped is remembered, so that its log goe
   World world;
   const auto first = world.attach();
   world.poll(R"([{"id":1}])");
-  world.feed.detach(0, first->channel, Deliver::both, "a");
+  world.feed.detach(0, first->channel, Form{}, "a");
   world.run_until([&] { return world.demand.size() == 2; });
   world.hub.idle(make_channel_id("news", {}));
   const auto again = world.attach({}, to_text({first->head.epoch, 1}));
@@ -289,7 +298,7 @@ TEST_CASE("a channel whose polls have stopped is remembered, so that its log goe
 TEST_CASE("a channel whose last subscriber left during a poll may go the moment that poll ends") {
   World world;
   const auto attached = world.attach();
-  world.feed.detach(0, attached->channel, Deliver::both, "a");
+  world.feed.detach(0, attached->channel, Form{}, "a");
   world.run_until([&] { return world.demand.size() == 2; });
   bool done = false;
   const auto rules = std::make_shared<const CommitRules>(CommitRules{.diff = {.id_field = "id"}});
@@ -302,12 +311,81 @@ TEST_CASE("a channel whose last subscriber left during a poll may go the moment 
   CHECK(world.attach()->channel != attached->channel);
 }
 
+TEST_CASE("a visitor sees only the channels and fetchers that its globs match") {
+  const auto only = [](const std::string& glob) {
+    return std::make_shared<const ChannelGlobs>(ChannelGlobs{{"nothing", glob}});
+  };
+  World world;
+  world.attach();
+  world.poll(R"([{"id":1}])");
+  const auto attach = [&](const Access& access, Params params) {
+    std::optional<std::expected<Attached, FeedError>> got;
+    world.feed.attach({.fetcher = "news", .params = std::move(params), .visitor = {.address = "a", .access = access}},
+                      [&](auto reply) { got = std::move(reply); });
+    world.run_until([&] { return got.has_value(); });
+    return got->has_value() ? std::string("attached") : got->error().code;
+  };
+  CHECK(attach(only("news"), {}) == "attached");
+  CHECK(attach(only("n*"), {{"a", "1"}}) == "attached");
+  CHECK(attach(only("other"), {}) == "unauthorized");
+  CHECK(attach(only("news"), {{"a", "1"}}) == "unauthorized");
+  CHECK(attach(only("news?a=2*"), {{"a", "1"}}) == "unauthorized");
+
+  const auto get = [&](const auto& ask) {
+    std::optional<Document> got;
+    ask(world.on_loop([&](Document reply) { got = std::move(reply); }));
+    world.run_until([&] { return got.has_value(); });
+    return *got;
+  };
+  const auto channel = [&](const Access& access) {
+    return get([&](auto reply) { world.feed.get_channel("news", {}, {.address = "a", .access = access}, reply); })
+        .status;
+  };
+  CHECK(channel(only("news")) == 200);
+  CHECK(channel(only("new")) == 403);
+  const auto channels = [&](const Access& access) {
+    return json::parse(get([&](auto reply) { world.feed.get_channels(access, reply); }).json).at("channels").size();
+  };
+  CHECK(channels(nullptr) == 2);
+  CHECK(channels(only("news")) == 1);
+  CHECK(channels(only("*=1")) == 1);
+  CHECK(channels(only("x")) == 0);
+  const auto fetchers = [&](const std::optional<std::string>& name, const Access& access) {
+    return get([&](auto reply) { world.feed.get_fetchers(name, access, reply); });
+  };
+  CHECK(fetchers(std::nullopt, only("news?a=*")).json == R"({"fetchers":[{"name":"news","quota":{"calls":500}}]})");
+  CHECK(fetchers("other", only("news")).status == 403);
+  CHECK(fetchers("news", only("news")).status == 200);
+}
+
+TEST_CASE("'*' in a glob is any text, and everything else stands for itself") {
+  const auto match = [](const char* glob, const char* id) { return ChannelGlobs{{glob}}.match(id); };
+  CHECK(match("nyt-top?section=world", "nyt-top?section=world"));
+  CHECK(match("*", ""));
+  CHECK(match("nyt-*", "nyt-top?section=world&x=1"));
+  CHECK(match("*section=*", "nyt-top?section=world"));
+  CHECK(match("a*b*c", "a-b-b-c"));
+  CHECK_FALSE(match("a*b*c", "a-b-b"));
+  CHECK_FALSE(match("nyt-top", "nyt-top?section=world"));
+  CHECK_FALSE(match("nyt-top?section=worl?", "nyt-top?section=world"));
+  CHECK_FALSE(match("[a-z]", "a"));
+  CHECK_FALSE(match("", "a"));
+  const auto fetcher = [](const char* glob, const char* name) { return ChannelGlobs{{glob}}.may_match_fetcher(name); };
+  CHECK(fetcher("nyt-top?section=world", "nyt-top"));
+  CHECK(fetcher("nyt-top", "nyt-top"));
+  CHECK(fetcher("nyt-*", "nyt-top"));
+  CHECK(fetcher("*=world", "nyt-top"));
+  CHECK_FALSE(fetcher("nyt-top2?x=*", "nyt-top"));
+  CHECK_FALSE(fetcher("nyt", "nyt-top"));
+  CHECK_FALSE(fetcher("nyt-to", "nyt-top"));
+}
+
 TEST_CASE("the list of channels says of each where it stands") {
   World world;
   world.attach();
   world.poll(R"([{"id":1}])");
   std::optional<Document> got;
-  world.feed.get_channels([&](Document reply) { got = std::move(reply); });
+  world.feed.get_channels(nullptr, [&](Document reply) { got = std::move(reply); });
   world.run_until([&] { return got.has_value(); });
   const json entry = json::parse(got->json).at("channels").at(0);
   CHECK(entry.at("id") == "news");

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,9 +26,9 @@ std::string HttpAnswer::header(const std::string& name) const {
   return head.substr(value, head.find("\r\n", value) - value);
 }
 
-Client::Client(std::uint16_t port, int receive_buffer, const std::string& address) {
+Client::Client(std::uint16_t port, int receive_buffer, const std::string& address)
+    : socket_(::socket(address.find(':') != std::string::npos ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   const bool v6 = address.find(':') != std::string::npos;
-  socket_ = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (receive_buffer > 0) ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
   const timeval limit{.tv_sec = 10, .tv_usec = 0};
   ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -49,14 +50,31 @@ Client::Client(std::uint16_t port, int receive_buffer, const std::string& addres
   if (connected != 0) throw std::runtime_error(std::string("connect: ") + std::strerror(errno));
 }
 
-Client::~Client() {
-  if (socket_ >= 0) ::close(socket_);
+Client::Descriptor::~Descriptor() {
+  if (number_ >= 0) ::close(number_);
+}
+
+void FreeSsl::operator()(ssl_st* stream) const { SSL_free(stream); }
+
+bool Client::secure() {
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  tls_.reset(SSL_new(context.get()));
+  SSL_set_fd(tls_.get(), socket_);
+  return SSL_connect(tls_.get()) == 1;
+}
+
+std::string Client::certificate_name() const {
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(SSL_get1_peer_certificate(tls_.get()), X509_free);
+  std::array<char, 64> name{};
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()), NID_commonName, name.data(), name.size());
+  return name.data();
 }
 
 bool Client::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t size = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (size < 0) return false;
+    const ssize_t size = tls_ ? SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size()))
+                              : ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (size <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(size));
   }
   return true;
@@ -66,7 +84,9 @@ void Client::half_close() { ::shutdown(socket_, SHUT_WR); }
 
 bool Client::fill() {
   std::array<char, 65536> chunk{};
-  const ssize_t size = ::recv(socket_, chunk.data(), chunk.size(), 0);
+  errno = 0;
+  const ssize_t size = tls_ ? SSL_read(tls_.get(), chunk.data(), static_cast<int>(chunk.size()))
+                            : ::recv(socket_, chunk.data(), chunk.size(), 0);
   if (size < 0) {
     if (errno == EAGAIN) throw std::runtime_error("nothing came for 10 s");
     reset_ = errno == ECONNRESET;
@@ -149,6 +169,42 @@ Frame Client::read_frame() {
   Frame frame{.opcode = opcode, .payload = input_.substr(head, size)};
   input_.erase(0, head + size);
   return frame;
+}
+
+Block Client::read_block() {
+  std::size_t end = 0;
+  while ((end = input_.find("\n\n")) == std::string::npos)
+    if (!fill()) return {.ended = true};
+  const std::string text = input_.substr(0, end + 1);
+  input_.erase(0, end + 2);
+  Block block;
+  bool data = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t line_end = text.find('\n', at);
+    const std::string line = text.substr(at, line_end - at);
+    at = line_end + 1;
+    if (line.find('\r') != std::string::npos) throw std::runtime_error("a CR in an event stream");
+    const std::size_t colon = line.find(':');
+    const std::string name = line.substr(0, colon);
+    std::string value = colon == std::string::npos ? "" : line.substr(colon + 1);
+    if (value.starts_with(' ')) value.erase(0, 1);
+    if (name.empty()) block.comment = ':' + value;
+    if (name == "retry") block.retry = value;
+    if (name == "event") block.event = value;
+    if (name == "data") block.data += (std::exchange(data, true) ? "\n" : "") + value;
+    if (name == "id") {
+      block.id = value;
+      block.has_id = true;
+    }
+  }
+  return block;
+}
+
+Block Client::read_event() {
+  while (true) {
+    Block block = read_block();
+    if (block.ended || !block.data.empty()) return block;
+  }
 }
 
 void Client::open() {

@@ -74,10 +74,12 @@ Feed FakeCore::feed() {
     if (request.fetcher == "nobody")
       return done(std::unexpected(FeedError{.code = "unknown_channel", .message = "no such fetcher"}));
     Channel& one = channel(request.fetcher, request.params);
+    if (!may_see(request.visitor.access, make_channel_id(request.fetcher, request.params).text))
+      return done(std::unexpected(FeedError{.code = "unauthorized", .message = "not for you"}));
     ++attaches_;
-    last_address = request.address;
+    last_address = request.visitor.address;
     const std::string key = std::to_string(request.serve) + '/' + std::to_string(one.number) + '/' +
-                            std::to_string(static_cast<int>(request.deliver)) + '/' + request.address;
+                            std::to_string(request.form.index()) + '/' + request.visitor.address;
     ++counts_[key];
     Attached attached{.channel = one.number,
                       .label = one.label,
@@ -91,14 +93,15 @@ Feed FakeCore::feed() {
       attached.cursor = since->offset;
     }
     if (!status_at_attach.empty())
-      attached.status = frame(R"({"type":"status",)" + *one.label + R"(,"state":")" + status_at_attach + "\"}");
+      attached.status = encode(request.form.framing, "status", {},
+                               R"({"type":"status",)" + *one.label + R"(,"state":")" + status_at_attach + "\"}");
     answer(hold_attach, [done = std::move(done), attached] { done(attached); });
   };
-  feed.detach = [this](ServeNumber serve, ChannelNumber number, Deliver deliver, const std::string& address) {
+  feed.detach = [this](ServeNumber serve, ChannelNumber number, Form form, const std::string& address) {
     const std::scoped_lock lock(mutex_);
     ++detaches_;
-    --counts_[std::to_string(serve) + '/' + std::to_string(number) + '/' + std::to_string(static_cast<int>(deliver)) +
-              '/' + address];
+    --counts_[std::to_string(serve) + '/' + std::to_string(number) + '/' + std::to_string(form.index()) + '/' +
+              address];
   };
   feed.resolve = [this](const std::string& fetcher, const Params& params,
                         const std::function<void(std::expected<Feed::Resolved, FeedError>)>& done) {
@@ -108,7 +111,7 @@ Feed FakeCore::feed() {
     const Channel& one = channel(fetcher, params);
     done(Feed::Resolved{.channel = one.number, .label = *one.label});
   };
-  feed.read_events = [this](ChannelNumber number, std::uint64_t after, Deliver deliver, std::size_t max_bytes,
+  feed.read_events = [this](ChannelNumber number, std::uint64_t after, Form form, std::size_t max_bytes,
                             std::function<void(std::expected<HistoryChunk, HistoryProblem>)> done) {
     const std::scoped_lock lock(mutex_);
     ++reads_;
@@ -118,13 +121,13 @@ Feed FakeCore::feed() {
     HistoryChunk chunk;
     std::string bytes;
     for (std::uint64_t i = after; i < one.events.size() && (bytes.empty() || bytes.size() < max_bytes); ++i) {
-      append_frame(bytes, event_json(*one.label, fake_epoch, one.events[i], deliver));
+      bytes += *frame_events(*one.label, fake_epoch, std::span(one.events).subspan(i, 1), form);
       chunk.last = i + 1;
     }
     if (!bytes.empty()) chunk.frames = std::make_shared<const std::string>(std::move(bytes));
     answer(hold_reads, [done = std::move(done), chunk] { done(chunk); });
   };
-  feed.read_snapshot = [this](ChannelNumber number,
+  feed.read_snapshot = [this](ChannelNumber number, Framing framing,
                               std::function<void(std::expected<SnapshotChunk, HistoryProblem>)> done) {
     const std::scoped_lock lock(mutex_);
     ++reads_;
@@ -132,10 +135,11 @@ Feed FakeCore::feed() {
     const Channel& one = *by_number(number);
     SnapshotChunk chunk;
     chunk.offset = one.events.size();
-    chunk.frames = frame(snapshot_json(*one.label, {.epoch = fake_epoch, .offset = chunk.offset}, {}));
+    chunk.frames = encode(framing, "snapshot", at(chunk.offset),
+                          snapshot_json(*one.label, {.epoch = fake_epoch, .offset = chunk.offset}, {}));
     answer(hold_reads, [done = std::move(done), chunk] { done(chunk); });
   };
-  feed.get_channel = [this](const std::string& fetcher, const Params& params, const std::string&,
+  feed.get_channel = [this](const std::string& fetcher, const Params& params, const Visitor&,
                             const std::function<void(Document)>& done) {
     const std::scoped_lock lock(mutex_);
     last_get = make_channel_id(fetcher, params).text;
@@ -146,10 +150,11 @@ Feed FakeCore::feed() {
     if (fetcher == "huge") return done({.status = 200, .json = std::string(8U << 20U, 'x'), .etag = ""});
     done({.status = 200, .json = R"({"type":"snapshot"})", .etag = "\"tag\""});
   };
-  feed.get_channels = [](const std::function<void(Document)>& done) {
+  feed.get_channels = [](const Access&, const std::function<void(Document)>& done) {
     done({.status = 200, .json = R"({"channels":[]})", .etag = ""});
   };
-  feed.get_fetchers = [](const std::optional<std::string>& fetcher, const std::function<void(Document)>& done) {
+  feed.get_fetchers = [](const std::optional<std::string>& fetcher, const Access&,
+                         const std::function<void(Document)>& done) {
     done({.status = 200, .json = fetcher ? R"({"name":")" + *fetcher + "\"}" : R"({"fetchers":[]})", .etag = ""});
   };
   feed.get_readiness = [this](const std::function<void(Readiness)>& done) {
@@ -179,9 +184,9 @@ void FakeCore::publish(const std::string& fetcher, std::size_t count, std::size_
   for (std::uint64_t i = announcement.after; i < one.events.size(); ++i)
     one.events[i].change.item = '"' + std::string(item_size, 'x') + '"';
   announcement.last = one.events.size();
-  for (std::size_t form = 0; form < deliver_forms; ++form)
-    announcement.frames[form] = frame_events(*one.label, fake_epoch, std::span(one.events).subspan(announcement.after),
-                                             static_cast<Deliver>(form));
+  for (std::size_t form = 0; form < forms; ++form)
+    announcement.frames[form] =
+        frame_events(*one.label, fake_epoch, std::span(one.events).subspan(announcement.after), form_at(form));
   announce(std::move(announcement));
 }
 
@@ -194,8 +199,11 @@ void FakeCore::announce(Announcement announcement) {
 void FakeCore::announce_status(const std::string& fetcher, const std::string& state) {
   const std::scoped_lock lock(mutex_);
   const Channel& one = channel(fetcher, {});
-  const Frames bytes = frame(R"({"type":"status",)" + *one.label + R"(,"state":")" + state + "\"}");
-  for (const ServeThread& thread : threads_) thread.announce_status({.channel = one.number, .frame = bytes});
+  const std::string json = R"({"type":"status",)" + *one.label + R"(,"state":")" + state + "\"}";
+  const StatusAnnouncement announcement{
+      .channel = one.number,
+      .frames = {encode(Framing::websocket, "status", {}, json), encode(Framing::sse, "status", {}, json)}};
+  for (const ServeThread& thread : threads_) thread.announce_status(announcement);
 }
 
 ChannelNumber FakeCore::number(const std::string& fetcher) {

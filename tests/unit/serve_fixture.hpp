@@ -12,11 +12,18 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "serve/server.hpp"
 
+struct ssl_st;  // OpenSSL's
+
 namespace restream::test {
+
+struct FreeSsl {
+  void operator()(ssl_st* stream) const;
+};
 
 // Waits up to `limit` for something that another thread brings about.
 bool eventually(const std::function<bool()>& condition, Millis limit = Millis(5000));
@@ -110,13 +117,25 @@ struct HttpAnswer {
   [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(body); }
 };
 
+// A block of an event stream.
+struct Block {
+  std::string event, data, id, comment, retry;
+  bool has_id = false;
+  bool ended = false;
+  [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(data); }
+};
+
 // A blocking socket; every wait ends after 10 s.
 class Client {
  public:
   explicit Client(std::uint16_t port, int receive_buffer = 0, const std::string& address = "127.0.0.1");
-  ~Client();
-  Client(Client&& other) noexcept : socket_(std::exchange(other.socket_, -1)), input_(std::move(other.input_)) {}
+  Client(Client&& other) noexcept = default;
   Client& operator=(Client&&) = delete;
+
+  // Speaks TLS from now on; false when the server does not. No certificate is checked.
+  bool secure();
+  // The common name in the server's certificate.
+  [[nodiscard]] std::string certificate_name() const;
 
   bool send(std::string_view bytes);
   void half_close();
@@ -138,9 +157,31 @@ class Client {
   // Subscribes and reads `subscribed`.
   nlohmann::json subscribe(const std::string& channel, const std::string& more = "");
 
+  // Asks for an event stream; the answer's head, and its body if it is an error.
+  HttpAnswer stream(const std::string& path, const std::string& headers = "") {
+    return get(path, "Accept: text/event-stream\r\n" + headers);
+  }
+  // The next block; without one, `ended`.
+  Block read_block();
+  // The next that holds an event.
+  Block read_event();
+
  private:
+  // A descriptor that closes itself.
+  class Descriptor {
+   public:
+    explicit Descriptor(int number) : number_(number) {}
+    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    Descriptor& operator=(Descriptor&&) = delete;
+    ~Descriptor();
+    operator int() const { return number_; }
+
+   private:
+    int number_;
+  };
   bool fill();
-  int socket_ = -1;
+  Descriptor socket_;
+  std::unique_ptr<ssl_st, FreeSsl> tls_;
   bool reset_ = false;
   std::string input_;
 };

@@ -10,36 +10,40 @@
 #include "serve/message.hpp"
 #include "serve/origin.hpp"
 #include "serve/outbox.hpp"
+#include "serve/proxies.hpp"
 #include "serve/request.hpp"
 
 using namespace restream;
 
 TEST_CASE("our own origin may subscribe, and no other that only looks like it") {
   const OriginRule rule({});
-  CHECK(rule.allows("http://localhost:8080", "localhost:8080"));
-  CHECK(rule.allows("http://LOCALHOST:8080", "LocalHost:8080"));
-  CHECK(rule.allows("http://example.com", "example.com:80"));
-  CHECK(rule.allows("http://[::1]:8080", "[::1]:8080"));
-  CHECK_FALSE(rule.allows("https://localhost:8080", "localhost:8080"));
-  CHECK_FALSE(rule.allows("http://localhost:8081", "localhost:8080"));
-  CHECK_FALSE(rule.allows("http://localhost", "localhost:8080"));
-  CHECK_FALSE(rule.allows("http://localhost:8080.evil.com", "localhost:8080"));
-  CHECK_FALSE(rule.allows("http://localhost:8080@evil.com", "localhost:8080"));
-  CHECK_FALSE(rule.allows("http://evil.com/localhost:8080", "localhost:8080"));
-  CHECK_FALSE(rule.allows("null", "localhost:8080"));
-  CHECK_FALSE(rule.allows("", ""));
-  CHECK_FALSE(rule.allows("null", "null"));
+  CHECK(rule.allows("http://localhost:8080", "localhost:8080", false));
+  CHECK(rule.allows("http://LOCALHOST:8080", "LocalHost:8080", false));
+  CHECK(rule.allows("http://example.com", "example.com:80", false));
+  CHECK(rule.allows("http://[::1]:8080", "[::1]:8080", false));
+  CHECK_FALSE(rule.allows("https://localhost:8080", "localhost:8080", false));
+  CHECK_FALSE(rule.allows("http://localhost:8081", "localhost:8080", false));
+  CHECK_FALSE(rule.allows("http://localhost", "localhost:8080", false));
+  CHECK_FALSE(rule.allows("http://localhost:8080.evil.com", "localhost:8080", false));
+  CHECK_FALSE(rule.allows("http://localhost:8080@evil.com", "localhost:8080", false));
+  CHECK_FALSE(rule.allows("http://evil.com/localhost:8080", "localhost:8080", false));
+  CHECK_FALSE(rule.allows("null", "localhost:8080", false));
+  CHECK_FALSE(rule.allows("", "", false));
+  CHECK_FALSE(rule.allows("null", "null", false));
+  CHECK(rule.allows("https://example.com", "example.com", true));
+  CHECK(rule.allows("https://localhost:8443", "localhost:8443", true));
+  CHECK_FALSE(rule.allows("http://example.com", "example.com", true));
 }
 
 TEST_CASE("listed origins may subscribe, whole and exactly") {
   const OriginRule rule({"https://App.example.com", "http://localhost:3000"});
-  CHECK(rule.allows("https://app.example.com", "api:8080"));
-  CHECK(rule.allows("https://app.example.com:443", "api:8080"));
-  CHECK(rule.allows("http://localhost:3000", "api:8080"));
-  CHECK_FALSE(rule.allows("http://app.example.com", "api:8080"));
-  CHECK_FALSE(rule.allows("https://app.example.com.evil.com", "api:8080"));
-  CHECK_FALSE(rule.allows("https://sub.app.example.com", "api:8080"));
-  CHECK(OriginRule({"*"}).allows("https://anything.example", "api:8080"));
+  CHECK(rule.allows("https://app.example.com", "api:8080", false));
+  CHECK(rule.allows("https://app.example.com:443", "api:8080", false));
+  CHECK(rule.allows("http://localhost:3000", "api:8080", false));
+  CHECK_FALSE(rule.allows("http://app.example.com", "api:8080", false));
+  CHECK_FALSE(rule.allows("https://app.example.com.evil.com", "api:8080", false));
+  CHECK_FALSE(rule.allows("https://sub.app.example.com", "api:8080", false));
+  CHECK(OriginRule({"*"}).allows("https://anything.example", "api:8080", false));
 }
 
 TEST_CASE("a subscribe message is read with all its fields") {
@@ -122,6 +126,45 @@ TEST_CASE("a request's head is read, and what two readers could read differently
   CHECK_FALSE(parse_request("GET x HTTP/1.1\r\nHost: a\r\n\r\n"));
   CHECK_FALSE(parse_request("GET / HTTP/9.1\r\nHost: a\r\n\r\n"));
   CHECK_FALSE(parse_request("nonsense\r\n\r\n"));
+}
+
+TEST_CASE("behind trusted proxies the client is the rightmost address that is none of theirs") {
+  const Proxies proxies({"10.0.0.0/8", "::1", "192.168.1.1", "fd00::/8", "nonsense", "1.2.3.4/99"});
+  CHECK(proxies.trusts("10.255.0.1"));
+  CHECK(proxies.trusts("::1"));
+  CHECK(proxies.trusts("fdab::7"));
+  CHECK_FALSE(proxies.trusts("11.0.0.1"));
+  CHECK_FALSE(proxies.trusts("192.168.1.2"));
+  CHECK_FALSE(proxies.trusts("1.2.3.4"));
+  CHECK_FALSE(proxies.trusts("::ffff:11.0.0.1"));
+  CHECK(proxies.trusts("::ffff:10.0.0.1"));
+  const auto way = [&](const std::string& peer, const std::string& headers, bool https = false) {
+    const auto request = parse_request("GET / HTTP/1.1\r\nHost: own:8080\r\n" + headers + "\r\n");
+    REQUIRE(request);
+    return proxies.way(*request, peer, https);
+  };
+  const std::string forged = "X-Forwarded-For: 6.6.6.6, 203.0.113.7, 10.0.0.2\r\n";
+  CHECK(way("10.0.0.1", forged).address == "203.0.113.7");
+  // Who is not trusted can say what it likes.
+  const Way stranger = way("11.0.0.1", forged + "X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\n");
+  CHECK(stranger.address == "11.0.0.1");
+  CHECK_FALSE(stranger.https);
+  CHECK(stranger.host == "own:8080");
+  CHECK(way("10.0.0.1", "").address == "10.0.0.1");
+  CHECK(way("10.0.0.1", "X-Forwarded-For: 10.0.0.3, 10.0.0.2\r\n").address == "10.0.0.3");
+  CHECK(way("10.0.0.1", "X-Forwarded-For: 6.6.6.6, unknown, 10.0.0.2\r\n").address == "10.0.0.2");
+  CHECK(way("10.0.0.1", "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.7\r\n").address == "203.0.113.7");
+  CHECK(way("10.0.0.1", "X-Forwarded-For: 203.0.113.7:4711\r\n").address == "203.0.113.7");
+  CHECK(way("::1", "X-Forwarded-For: [2001:DB8::1]:4711\r\n").address == "2001:db8::1");
+  CHECK(way("::1", "X-Forwarded-For: 2001:db8::1\r\n").address == "2001:db8::1");
+  CHECK(way("::1", "X-Forwarded-For: ::ffff:203.0.113.7\r\n").address == "203.0.113.7");
+  CHECK(way("10.0.0.1", "X-Forwarded-For: <script>\r\n").address == "10.0.0.1");
+  const Way told = way("10.0.0.1", "X-Forwarded-Proto: http, https\r\nX-Forwarded-Host: app.example\r\n");
+  CHECK(told.https);
+  CHECK(told.host == "app.example");
+  CHECK(way("10.0.0.1", "", true).https);
+  CHECK_FALSE(way("10.0.0.1", "X-Forwarded-Proto: http\r\n", true).https);
+  CHECK_FALSE(Proxies({}).trusts("127.0.0.1"));
 }
 
 TEST_CASE("If-None-Match is a list, and weak tags match too") {

@@ -211,6 +211,33 @@ TEMPLATE_TEST_CASE("A channel that is forgotten leaves nothing, and may begin an
   CHECK(store.snapshot("c")->items.size() == 1);
 }
 
+TEMPLATE_TEST_CASE("What a quota has spent is there after a restart, and goes when there is nothing left of it", "",
+                   STORES) {
+  TestType under;
+  CHECK(under.store().quotas().empty());
+  const WallTime time{Millis(1'800'000'000'123)};
+  QuotaRecord record{.budget = "ab12",
+                     .ahead = 9,
+                     .windows = {{.per = Millis(1000), .uses = {{time, 3}}},
+                                 {.per = Millis(86'400'000), .uses = {{time - Seconds(5), 1}, {time, 4'000'000'000}}}},
+                     .api_left = 0,
+                     .api_renews = time + Seconds(60)};
+  commit(under.store(), QuotaWrite{record});
+  commit(under.store(), QuotaWrite{{.budget = "cd34", .ahead = 1, .windows = {}, .api_left = {}, .api_renews = {}}});
+  under.reopen();
+  REQUIRE(under.store().quotas().size() == 2);
+  CHECK(under.store().quotas()[0] == record);
+  record.ahead = 0;
+  record.windows.pop_back();
+  record.api_left.reset();
+  record.api_renews.reset();
+  commit(under.store(), QuotaWrite{record});
+  commit(under.store(), QuotaWrite{{.budget = "cd34", .ahead = 0, .windows = {}, .api_left = {}, .api_renews = {}}});
+  under.reopen();
+  REQUIRE(under.store().quotas().size() == 1);
+  CHECK(under.store().quotas()[0] == record);
+}
+
 TEMPLATE_TEST_CASE("Channels share nothing", "", STORES) {
   TestType under;
   Store& store = under.store();

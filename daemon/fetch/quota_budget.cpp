@@ -1,0 +1,359 @@
+#include "fetch/quota_budget.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace restream {
+
+namespace {
+
+// A poll's first request and its redirects.
+constexpr std::uint64_t calls_of_a_request = 4;
+constexpr std::uint64_t least_advance = 8;
+constexpr std::uint64_t most_advance = 1000;
+constexpr Millis retry_write{1000};
+constexpr Seconds share_holds{1};
+constexpr double cost_memory = 0.3;  // of the newest poll in the average
+
+class PollAllowance final : public Allowance {
+ public:
+  PollAllowance(std::shared_ptr<Budget> budget, Budget::Name channel, unsigned planned, bool paced)
+      : budget_(std::move(budget)),
+        channel_(std::move(channel)),
+        planned_(planned),
+        paced_(paced),
+        reserved_(planned) {}
+
+  bool take() override {
+    const std::scoped_lock lock(mutex_);
+    if (!budget_->take(reserved_)) return false;
+    ++sent_;
+    return true;
+  }
+  void end(unsigned requests) override { budget_->end(requests); }
+  void answered(const std::vector<std::pair<std::string, std::string>>& headers, WallTime now,
+                std::optional<Millis> retry_after, bool limited) override {
+    budget_->answered(read_api_quota(headers, now), limited ? retry_after : std::nullopt);
+  }
+  void finish() override {
+    unsigned reserved = 0;
+    unsigned sent = 0;
+    {
+      const std::scoped_lock lock(mutex_);
+      std::swap(reserved, reserved_);
+      sent = sent_;
+    }
+    const int more = paced_ ? static_cast<int>(sent) - static_cast<int>(planned_) : 0;
+    budget_->finished(channel_, reserved, sent, more);
+  }
+
+ private:
+  std::shared_ptr<Budget> budget_;
+  Budget::Name channel_;
+  const unsigned planned_;
+  const bool paced_;
+  std::mutex mutex_;
+  unsigned reserved_;  // GUARDED_BY(mutex_): counted already, not sent yet
+  unsigned sent_ = 0;  // GUARDED_BY(mutex_)
+};
+
+}  // namespace
+
+Budget::Budget(std::string credential, QuotaBook::Surroundings surroundings, const QuotaRecord* kept)
+    : credential_(std::move(credential)), around_(std::move(surroundings)) {
+  if (kept != nullptr) quota_.restore(*kept, around_.clock.steady(), around_.clock.wall());
+}
+
+void Budget::set_limit(Owner owner, std::optional<QuotaLimit> limit) {
+  owners_[owner] = limit;
+  // Members may disagree; each holds, and of one window the lower.
+  std::map<Millis, std::uint64_t> strictest;
+  for (const auto& [_, one] : owners_)
+    if (one) {
+      const auto [at, fresh] = strictest.try_emplace(one->per, one->calls);
+      if (!fresh) at->second = std::min(at->second, one->calls);
+    }
+  std::vector<QuotaLimit> limits;
+  std::uint64_t least = 0;
+  for (const auto& [per, calls] : strictest) {
+    limits.push_back({.calls = calls, .per = per});
+    least = least == 0 ? calls : std::min(least, calls);
+  }
+  {
+    const std::scoped_lock lock(mutex_);
+    if (limits != quota_.limits()) quota_.set_limits(std::move(limits));
+    advance_ = least == 0 ? 0 : std::clamp(least / 100, least_advance, most_advance);
+  }
+  share_time_.reset();
+  pump();
+}
+
+std::vector<Budget::Waiting> Budget::remove(Owner owner) {
+  std::vector<Waiting> waiting;
+  for (auto& [name, channel] : channels_)
+    if (name.first == owner && channel.turn)
+      waiting.push_back({name, channel.interval, channel.first, std::move(*channel.turn)});
+  std::erase_if(queue_, [owner](const Place& place) { return place.second.first == owner; });
+  std::erase_if(channels_, [this, owner](const auto& one) {
+    const bool gone = one.first.first == owner;
+    if (gone) weights_ -= one.second.weight;
+    return gone;
+  });
+  owners_.erase(owner);
+  share_time_.reset();
+  return waiting;
+}
+
+Budget::Channel& Budget::find_or_make(const Name& name) {
+  const auto [at, fresh] = channels_.try_emplace(name);
+  if (fresh) weights_ += at->second.weight;
+  return at->second;
+}
+
+void Budget::ask(const Name& name, Millis interval, bool first, QuotaTurn turn) {
+  Channel& channel = find_or_make(name);
+  if (channel.turn) return;
+  channel.interval = std::max(interval, Millis(1));
+  channel.turn = std::move(turn);
+  channel.first = first;
+  channel.told = false;
+  channel.begin = std::max(virtual_time_, channel.finish);
+  channel.finish = channel.begin + channel.cost / channel.weight;
+  queue_.insert(place_of(channel, name));
+  pump();
+}
+
+void Budget::leave(const Name& name) {
+  const auto found = channels_.find(name);
+  if (found == channels_.end()) return;
+  queue_.erase(place_of(found->second, name));
+  weights_ -= found->second.weight;
+  channels_.erase(found);
+}
+
+void Budget::set_subscribers(const Name& name, std::size_t count) {
+  Channel& channel = find_or_make(name);
+  weights_ -= channel.weight;
+  channel.weight = quota_weight(count);
+  weights_ += channel.weight;
+}
+
+unsigned Budget::cost_of(const Channel& channel) {
+  std::uint64_t most = 16;  // reserved for one poll
+  for (const QuotaLimit& limit : quota_.limits()) most = std::min(most, std::max<std::uint64_t>(1, limit.calls / 2));
+  return static_cast<unsigned>(
+      std::clamp<std::uint64_t>(static_cast<std::uint64_t>(std::lround(channel.cost)), 1, most));
+}
+
+// Of those who have waited long enough for their share (their begin has come), the one who is through with it first;
+// when there is none, the one who begins first: what is left is not left unused.
+Budget::Place Budget::next() {
+  const Place* earliest = nullptr;
+  double begin = 0;
+  for (const Place& place : queue_) {
+    const Channel& channel = channels_.at(place.second);
+    if (channel.first || channel.begin <= virtual_time_) return place;
+    if (earliest != nullptr && channel.begin >= begin) continue;
+    earliest = &place;
+    begin = channel.begin;
+  }
+  virtual_time_ = begin;
+  return *earliest;
+}
+
+// Releases all whose turn it is.
+void Budget::pump() {
+  if (pumping_) return;
+  pumping_ = true;
+  bool uncovered = false;
+  while (!queue_.empty()) {
+    const Place place = next();
+    Channel& channel = channels_.at(place.second);
+    const SteadyTime now = around_.clock.steady();
+    unsigned calls = 0;
+    std::optional<SteadyTime> later;
+    bool tell = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (closed_) break;
+      uncovered = false;
+      calls = cost_of(channel);
+      const SteadyTime at = channel.first ? quota_.free_at(calls, now) : quota_.paced_at(calls, now);
+      if (at > now) {
+        later = at;
+        // What has no data at all is told at once; the others when it takes longer than their usual turn.
+        const auto turn = std::chrono::duration<double, std::milli>(2.0 * calls / quota_.rate(now) + 1000);
+        tell = channel.first ? quota_.left(now).value_or(1) == 0 : at - now > turn;
+      } else if (covered(calls)) {
+        quota_.take(calls, now);
+        covered_ -= std::min<std::uint64_t>(covered_, calls);
+        if (!channel.first) quota_.paced(calls, now);
+      } else {
+        uncovered = true;
+        break;  // goes on when write() has written
+      }
+    }
+    if (later) {
+      if (tell) tell_waiting(*later);
+      wake_at(*later);
+      break;
+    }
+    queue_.erase(place);
+    virtual_time_ += calls / weights_;
+    const QuotaTurn turn = std::move(*channel.turn);
+    channel.turn.reset();
+    turn.go(std::make_shared<PollAllowance>(shared_from_this(), place.second, calls, !channel.first));
+  }
+  pumping_ = false;
+  if (!uncovered && !queue_.empty()) {
+    const std::scoped_lock lock(mutex_);
+    uncovered =
+        !closed_ && advance_ > 0 && covered_ < advance_ / 2;  // soon; better now than when somebody waits for it
+  }
+  if (uncovered) write();
+}
+
+bool Budget::is_closed() {
+  const std::scoped_lock lock(mutex_);
+  return closed_;
+}
+
+// Locked. Whether the store knows of so many calls, and some more for redirects.
+bool Budget::covered(unsigned calls) { return advance_ == 0 || covered_ >= calls + calls_of_a_request - 1; }
+
+void Budget::write() {
+  if (writing_ || is_closed()) return;
+  writing_ = true;
+  QuotaRecord record;
+  std::uint64_t grant = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    record = quota_.record(around_.clock.steady(), around_.clock.wall());
+    grant = advance_;
+    // What goes out until this is on disk is covered by the record before; what is granted now comes on top.
+    record.ahead += covered_ + grant;
+  }
+  record.budget = credential_;
+  around_.write(std::move(record), [weak = weak_from_this(), grant](bool written) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->writing_ = false;
+    if (!written) return self->wake_at(self->around_.clock.steady() + retry_write);
+    {
+      const std::scoped_lock lock(self->mutex_);
+      self->covered_ += grant;
+    }
+    self->pump();
+  });
+}
+
+void Budget::wake_at(SteadyTime time) {
+  if (wake_ && *wake_ <= time) return;
+  wake_ = time;
+  around_.loop.at(time, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) {
+      self->wake_.reset();
+      self->pump();
+    }
+  });
+}
+
+void Budget::tell_waiting(SteadyTime until) {
+  const SteadyTime now = around_.clock.steady();
+  const WallTime wall = around_.clock.wall() + std::chrono::duration_cast<WallTime::duration>(until - now);
+  std::vector<std::function<void(WallTime)>> told;
+  for (const auto& [_, name] : queue_) {
+    Channel& channel = channels_.at(name);
+    if (!std::exchange(channel.told, true)) told.push_back(channel.turn->wait);
+  }
+  for (const auto& tell : told) tell(wall);
+}
+
+Millis Budget::stretched(const Name& name, Millis interval) {
+  const auto found = channels_.find(name);
+  if (found == channels_.end()) return interval;
+  Channel& channel = found->second;
+  channel.interval = std::max(interval, Millis(1));
+  const SteadyTime now = around_.clock.steady();
+  if (!share_time_ || now - *share_time_ >= share_holds) {
+    double rate = 0;
+    {
+      const std::scoped_lock lock(mutex_);
+      rate = quota_.rate(now);
+    }
+    std::vector<QuotaDemand> demands;
+    if (std::isfinite(rate))
+      for (const auto& [_, one] : channels_)
+        demands.push_back({one.cost / static_cast<double>(one.interval.count()), one.weight});
+    share_ = fair_share(demands, rate);
+    share_time_ = now;
+  }
+  if (!std::isfinite(share_)) return interval;
+  const double longer = channel.cost / (share_ * channel.weight);
+  return std::max(interval, Millis(static_cast<Millis::rep>(std::min(longer, 86'400'000.0 * 30))));
+}
+
+QuotaView Budget::view() {
+  const SteadyTime now = around_.clock.steady();
+  const std::scoped_lock lock(mutex_);
+  QuotaView view{.limit = {}, .api_limit = quota_.api_limit(), .left = quota_.left(now), .renews = {}};
+  if (const auto renews = quota_.renews(now))
+    view.renews = around_.clock.wall() + std::chrono::duration_cast<WallTime::duration>(*renews - now);
+  return view;
+}
+
+void Budget::close() {
+  QuotaRecord record;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
+    record = quota_.record(around_.clock.steady(), around_.clock.wall());
+  }
+  record.budget = credential_;
+  around_.write(std::move(record), [](bool) {});
+}
+
+bool Budget::take(unsigned& reserved) {
+  const std::scoped_lock lock(mutex_);
+  if (closed_) return false;
+  if (reserved > 0) {
+    --reserved;
+    return true;
+  }
+  if (advance_ > 0 && covered_ == 0) return false;
+  if (!quota_.take(1, around_.clock.steady())) return false;
+  if (covered_ > 0) --covered_;
+  return true;
+}
+
+void Budget::end(unsigned requests) {
+  const std::scoped_lock lock(mutex_);
+  quota_.end(requests, around_.clock.steady());
+}
+
+void Budget::answered(const ApiQuota& said, std::optional<Millis> block) {
+  const SteadyTime now = around_.clock.steady();
+  {
+    const std::scoped_lock lock(mutex_);
+    quota_.answered(said, now);
+    if (block) quota_.block(now + *block);
+  }
+  if (block || said.left == 0) write();  // after a restart it would be asked again in vain
+}
+
+void Budget::finished(const Name& name, unsigned reserved, unsigned sent, int more) {
+  {
+    const std::scoped_lock lock(mutex_);
+    quota_.give_back(reserved);
+    if (advance_ > 0) covered_ += reserved;
+    if (more != 0) quota_.repace(more, around_.clock.steady());
+  }
+  if (const auto found = channels_.find(name); found != channels_.end() && sent > 0)
+    found->second.cost += cost_memory * (sent - found->second.cost);
+  if (const auto found = channels_.find(name); found != channels_.end() && more != 0 && !found->second.turn)
+    found->second.finish += more / found->second.weight;
+  pump();
+}
+
+}  // namespace restream

@@ -1,0 +1,110 @@
+#include "keyring/keyring.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "keys/files.hpp"
+#include "keys/keystore.hpp"
+#include "keys/master_key.hpp"
+
+namespace restream {
+
+namespace {
+
+constexpr std::size_t memory_limit = 1024;  // the file that print_seen() fills has about 130 bytes
+
+// The memory, or nothing when there is none yet.
+std::expected<std::optional<Seen>, std::string> recall(const std::filesystem::path& path) {
+  auto file = keys::open_private(path.string(), "the memory of the keystore", keys::default_owners(),
+                                 keys::Check::private_file);
+  if (!file && file.error().kind == keys::KeysErrorKind::missing) return std::optional<Seen>{};
+  if (!file) return std::unexpected(file.error().message);
+  const auto text = keys::read_text(file->fd.get(), path.string(), memory_limit, keys::KeysErrorKind::damaged);
+  const auto seen = text ? parse_seen(*text) : std::nullopt;
+  if (!seen)
+    return std::unexpected(path.string() +
+                           ": what was remembered of the keystore is damaged. If the keystore is the right one, run "
+                           "`restreamd --accept-rollback` once");
+  return seen;
+}
+
+}  // namespace
+
+Keyring::Keyring(KeysConfig config, const std::filesystem::path& state_directory)
+    : config_(std::move(config)), memory_(state_directory / "keystore.seen") {}
+
+std::expected<KeyValues, std::string> Keyring::read() {
+  read_at_ = stamp_of(config_.file);
+  if (!read_at_.there) return KeyValues{};
+  auto opened = open();
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  const auto before = recall(memory_);
+  if (!before) return std::unexpected(before.error());
+  if (*before) {
+    if (**before == opened->seen) return std::move(opened->values);
+    if (const std::string reason = rollback_reason(**before, opened->seen); !reason.empty())
+      return std::unexpected("keys.file: " + config_.file.string() + ": " + reason +
+                             ". Bring back the newer one; or, if this one was put there on purpose, run `restreamd "
+                             "--accept-rollback` once");
+  }
+  if (auto kept = remember(opened->seen); !kept) return std::unexpected(std::move(kept.error()));
+  return std::move(opened->values);
+}
+
+std::expected<std::string, std::string> Keyring::accept() {
+  if (!stamp_of(config_.file).there)
+    return std::unexpected("keys.file: " + config_.file.string() + " is not there, so there is nothing to accept");
+  const auto opened = open();
+  if (!opened) return std::unexpected(opened.error());
+  if (auto kept = remember(opened->seen); !kept) return std::unexpected(std::move(kept.error()));
+  return config_.file.string() + ": generation " + std::to_string(opened->seen.gen) +
+         " is accepted from now on, and newer ones";
+}
+
+bool Keyring::changed() const { return stamp_of(config_.file) != read_at_; }
+
+Keyring::Stamp Keyring::stamp_of(const std::filesystem::path& file) {
+  struct stat found{};
+  if (lstat(file.c_str(), &found) != 0) return {};
+  return {.there = true,
+          .device = found.st_dev,
+          .inode = found.st_ino,
+          .size = found.st_size,
+          .seconds = found.st_mtim.tv_sec,
+          .nanoseconds = found.st_mtim.tv_nsec,
+          .mode = found.st_mode,
+          .owner = found.st_uid};
+}
+
+std::expected<Keyring::Opened, std::string> Keyring::open() const {
+  const auto source = keys::parse_master_key_source(config_.master_key);
+  if (!source) return std::unexpected("keys.master_key: " + source.error().message);
+  const auto master = keys::load_master_key(*source, keys::default_owners());
+  if (!master) return std::unexpected("keys.master_key: " + master.error().message);
+  const auto store = keys::open_keystore(config_.file.string(), *master, keys::default_owners());
+  if (!store) return std::unexpected("keys.file: " + store.error().message);
+  Opened opened{.values = {}, .seen = {.id = store->id, .gen = store->gen, .sha256 = store->sha256}};
+  for (const auto& [fetcher, entry] : store->entries)
+    for (const auto& [name, value] : entry) opened.values[fetcher][name] = std::string(value.view());
+  return opened;
+}
+
+// A whole new file in the place of the old one: a crash leaves the one or the other.
+std::expected<void, std::string> Keyring::remember(const Seen& seen) const {
+  const std::string path = memory_.string();
+  const std::string temporary = path + ".tmp";
+  unlink(temporary.c_str());
+  if (auto written = keys::write_new_file(temporary, print_seen(seen), {geteuid(), getegid(), 0600}); !written)
+    return std::unexpected(std::move(written.error().message));
+  if (std::rename(temporary.c_str(), path.c_str()) != 0)
+    return std::unexpected(keys::system_error("cannot replace", path).message);
+  if (auto synced = keys::sync_directory_of(path); !synced) return std::unexpected(std::move(synced.error().message));
+  return {};
+}
+
+}  // namespace restream

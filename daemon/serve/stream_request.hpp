@@ -1,0 +1,33 @@
+// What a request for an event stream asks for: GET /channels/NAME?PARAMS, or GET /events?channel=…&channel=…. Pure.
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "channel/feed.hpp"
+#include "serve/request.hpp"
+
+namespace restream {
+
+struct StreamRequest {
+  struct Channel {
+    std::string fetcher;
+    Params params;
+    std::string since;  // empty: none
+    std::string text;   // as it was named, for error messages
+  };
+  std::vector<Channel> channels;
+  Deliver deliver = Deliver::both;
+  bool snapshot = true;
+  bool several = false;  // ids are those of a StreamId
+};
+
+// Whether the request is one for a stream: by its path, or by what it accepts.
+bool asks_for_stream(const Request& request);
+
+// `most`: how many channels one stream may have. The error is a code and a sentence.
+std::expected<StreamRequest, FeedError> parse_stream_request(const Request& request, std::size_t most);
+
+}  // namespace restream

@@ -1,0 +1,163 @@
+// Plugins that do what no plugin should, side by side in one daemon, in the sandbox: what each costs its own subscribers,
+// what people are told of it, and that nobody else feels it.
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { readFileSync } from "node:fs";
+import { performance } from "node:perf_hooks";
+import { after, describe, test } from "node:test";
+import { eventually, seconds, SLOWNESS, sleep, startDaemon } from "./harness.mjs";
+
+// What subscribers hear, and what GET /fetchers/NAME and the log say (`told`). `refused` ones are refused as a fetcher
+// or in a while held: to subscribe is an error then.
+const CULPRITS = {
+  "null-dereference": { heard: "plugin_crashed", told: /SIGSEGV.*its last line: about to write to nowhere/ },
+  "abort-in-constructor": { refused: true, told: /SIGABRT.*its last line: no configuration, no life/ },
+  "loop-in-fetch": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: round and round/ },
+  "loop-in-metadata": { refused: true, told: /deadline|metadata\(\) did not return/ },
+  "memory-leak": { heard: ["plugin_crashed", "bad_result"], told: /exit status 70; its last line: out of memory/, plain: true },
+  "thread-bomb": { heard: "plugin_crashed", told: /it has [0-9]+ threads, more than 512; its last line: one thread more/ },
+  "fork-bomb": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: multiplying/ },
+  "stdout-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (printed, and |[0-9]+ lines)/ },
+  "log-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (logged, and |[0-9]+ lines)/ },
+  "garbage-result": { heard: "bad_result", told: /JSON/, polls: true },
+  "endless-result": { heard: "bad_result", told: /too large/, polls: true },
+  "deep-json": { heard: "bad_result", told: /deep|JSON/, polls: true },
+  "wrong-abi": { refused: true, told: /built for fetcher ABI 2\.3, this restream has 1\.0/ },
+  "missing-symbol": { refused: true, told: /missing-symbol\.so: undefined symbol: nobody_wrote_this/ },
+  "exception-across-c": { heard: "bad_result", told: /somebody will catch this/, polls: true },
+  "exit-in-fetch": { heard: "plugin_crashed", told: /exit status 3; its last line: that was all/, plain: true },
+  "close-fd-3": { heard: "plugin_crashed", told: /exit status 70; its last line: .*meddled with descriptor 3/ },
+  "rubbish-on-fd-3": { heard: "plugin_crashed", told: /it sent a frame of 4294967295 bytes/ },
+  "sleep-past-deadline": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: good night/ },
+  "ignore-cancellation": { heard: "plugin_timeout", told: /a call passed its deadline/ },
+};
+const BYSTANDERS = 5;
+const POLL_MS = 100;
+const SAMPLES = 250;
+
+// Every answer is another item, which says when it was given: so every poll is news. /slow takes longer than a call.
+const upstream = createServer((request, response) => {
+  if (request.url === "/slow") return;
+  const item = { id: "1", at: performance.now() };
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify({ items: [item] }));
+});
+await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+const origin = `http://127.0.0.1:${upstream.address().port}`;
+
+const fetcher = (poll_interval) => ({ origin, allow_private: true, poll_interval, force_interval: true });
+const names = Object.keys(CULPRITS);
+const daemon = await startDaemon({
+  plugins: ["list", ...names],
+  config: {
+    plugins: { call_timeout: `${2 * SLOWNESS}s`, memory: "64MiB" },
+    fetchers: Object.fromEntries([["list", fetcher(`${POLL_MS}ms`)], ...names.map((name) => [name, fetcher("1s")])]),
+  },
+});
+after(async () => {
+  await daemon.stop();
+  upstream.closeAllConnections();
+  await new Promise((resolve) => upstream.close(resolve));
+});
+
+const health = async (name) => (await daemon.get(`/fetchers/${name}`)).json.health;
+
+// Bystanders: from the API's answer to the subscriber, in milliseconds, for every poll of every channel.
+const delays = [];
+const bystanders = [];
+for (let i = 0; i < BYSTANDERS; ++i) {
+  const client = await daemon.subscriber();
+  await client.subscribe("list", { name: `bystander-${i}` });
+  client.socket.on("message", (data) => {
+    const at = JSON.parse(data).item?.at;
+    if (at) delays.push(performance.now() - at);
+  });
+  bystanders.push(client);
+}
+async function measure(count) {
+  delays.length = 0;
+  await eventually(() => delays.length >= count, { within: seconds(40), what: `${count} deliveries` });
+  const sorted = delays.toSorted((a, b) => a - b);
+  const quantile = (part) => sorted[Math.floor((sorted.length - 1) * part)];
+  return { p50: quantile(0.5), p99: quantile(0.99), count: sorted.length };
+}
+const shown = ({ p50, p99, count }) => `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms of ${count}`;
+
+describe("bad plugins", { concurrency: 64 }, async () => {
+  const rounds = { without: [], beside: [] };
+  rounds.without.push(await measure(SAMPLES));
+
+  const victims = {};
+  for (const name of names) {
+    victims[name] = await daemon.subscriber();
+    if (!CULPRITS[name].refused) await victims[name].subscribe(name);
+  }
+  rounds.beside.push(await measure(SAMPLES));
+
+  for (const [name, { heard, refused, told, polls, plain }] of Object.entries(CULPRITS)) {
+    // Where the sanitizers' own runtime changes how it ends, the exact words are left to the plain build.
+    const words = plain && SLOWNESS > 1 ? /./ : told;
+    test(`${name}: its subscribers and the operator are told`, async () => {
+      if (refused) {
+        victims[name].send({ action: "subscribe", channel: name });
+        const error = await victims[name].waitFor("error");
+        assert.equal(error.code, "unavailable", JSON.stringify(error));
+      } else {
+        const wanted = [heard].flat();
+        const status = await victims[name].waitFor("status", ({ reason }) => wanted.includes(reason), { within: seconds(20) });
+        assert.equal(status.state, "failing");
+      }
+      const seen = await eventually(
+        async () => {
+          const now = await health(name);
+          return words.test(now.last_error ?? "") && now;
+        },
+        { within: seconds(20), what: `${words} as the last error of ${name}` },
+      ).catch(async (error) => {
+        throw new Error(`${error.message}; it is ${JSON.stringify(await health(name))}\n${daemon.log().split("\n").filter((line) => line.includes(name)).slice(-8).join("\n")}`);
+      });
+      if (!polls && !refused) assert.ok(seen.restarts >= 1, JSON.stringify(seen));
+      const named = () => daemon.log().split("\n").some((line) => line.includes(name) && words.test(line));
+      await eventually(named, { what: `a line about ${name} like ${words} in the log` });
+    });
+  }
+
+  test("five crashes hold a plugin, and its subscribers hear of it", async () => {
+    const status = await victims["null-dereference"].waitFor("status", ({ reason }) => reason === "held", { within: seconds(60) });
+    assert.equal(status.state, "unavailable");
+    assert.match(status.message, /held after 5 crashes in ten minutes: signal 11 \(SIGSEGV\)/);
+    const seen = await health("null-dereference");
+    assert.equal(seen.state, "unavailable");
+    assert.equal(seen.reason, "held");
+    assert.equal(seen.restarts, 5);
+    const ends = daemon.log().split("\n").filter((line) => /plugin host ended.*plugin=null-dereference/.test(line));
+    const waits = ends.map((line) => Number(/restart_in=([0-9]+)ms/.exec(line)[1]));
+    assert.equal(waits.length, 4);
+    waits.forEach((wait, i) => assert.ok(wait >= 1000 * 2 ** i && wait <= 1250 * 2 ** i, `restarts after ${waits}`));
+  });
+
+  test("nobody else feels it", async () => {
+    for (let i = 0; i < 2; ++i) rounds.beside.push(await measure(SAMPLES));
+    const median = (all) => all.map(({ p50 }) => p50).sort((a, b) => a - b)[Math.floor(all.length / 2)];
+    const tail = (all) => all.map(({ p99 }) => p99).sort((a, b) => a - b)[Math.floor(all.length / 2)];
+    console.log(`delivery without: ${rounds.without.map(shown)}; beside them: ${rounds.beside.map(shown).join("; ")}`);
+    console.log(`p99 beside, median of rounds: ${tail(rounds.beside).toFixed(1)} ms`);
+    // Of medians; some milliseconds are the scheduler's: the bad plugins want the same cores.
+    const most = Math.max(1.5 * median(rounds.without), 15 * SLOWNESS);
+    assert.ok(median(rounds.beside) <= most, `${median(rounds.beside)} ms beside them, ${median(rounds.without)} ms without`);
+    assert.equal((await health("list")).restarts, 0);
+    for (const client of bystanders) {
+      const statuses = client.messages.filter(({ type, state }) => type === "status" && !["pending", "live"].includes(state));
+      assert.deepEqual(statuses, [], "no bystander hears of any trouble");
+    }
+    assert.equal((await daemon.get("/readyz")).status, 200);
+  });
+
+  test("the daemon stays small and leaves no process behind", async () => {
+    const kilobytes = Number(/VmRSS:\s+([0-9]+)/.exec(readFileSync(`/proc/${daemon.pid}/status`, "utf8"))[1]);
+    if (SLOWNESS === 1) assert.ok(kilobytes < 200 * 1024, `${kilobytes} KiB`);
+    await sleep(100);
+    const children = readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, "utf8").trim().split(/\s+/);
+    assert.ok(children.length <= names.length + 1, `${children.length} hosts for ${names.length + 1} plugins`);
+  });
+});

@@ -1,0 +1,113 @@
+// The keystore beside a running daemon: new keys reach it by themselves, an older keystore is refused.
+import assert from "node:assert/strict";
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Daemon, eventually, PROGRAMS, run, seconds, startDaemon, startUpstream } from "./harness.mjs";
+
+const credentials = JSON.parse(readFileSync(new URL("../upstream/demo-keys.json", import.meta.url)));
+const key = credentials["nyt-top"]["api-key"];
+const upstream = await startUpstream();
+const options = {
+  upstream,
+  plugins: ["nyt-top"],
+  config: { fetchers: { "nyt-top": { quota: { calls: 100_000, per: "hour" } } } },
+  keys: { another: { name: "a value of another fetcher" } },
+};
+
+async function restreamKeys(daemon, words, input = "") {
+  const { file, master_key } = daemon.config.keys;
+  const ended = await run(PROGRAMS.keys, ["--file", file, "--master-key", master_key, ...words], { input });
+  assert.equal(ended.code, 0, ended.err);
+  return ended.out;
+}
+
+// Puts `from` in the place of the keystore, as a backup would be put back.
+function putBack(daemon, from) {
+  copyFileSync(from, `${daemon.config.keys.file}.back`);
+  renameSync(`${daemon.config.keys.file}.back`, daemon.config.keys.file);
+}
+
+const keysOf = async (daemon) => (await daemon.get("/fetchers/nyt-top")).json.keys;
+
+test("a key that is set beside a running daemon makes its channels live, with nobody telling it", async () => {
+  const daemon = await startDaemon(options);
+  const client = await daemon.subscriber();
+  await client.subscribe("nyt-top", { section: "world" });
+  const status = await client.waitFor("status", ({ state }) => state === "needs_key");
+  assert.equal(status.reason, "missing_key");
+  assert.match(status.message, /api-key/);
+  assert.deepEqual(await keysOf(daemon), { "api-key": "missing" });
+
+  await restreamKeys(daemon, ["set", "nyt-top", "api-key"], key);
+  await client.waitFor("status", ({ state }) => state === "live");
+  await client.waitFor("new_item");
+  assert.deepEqual(await keysOf(daemon), { "api-key": "present" });
+
+  await restreamKeys(daemon, ["set", "nyt-top", "left-over"], "whatever");
+  const unused = async () => (await keysOf(daemon))["left-over"] === "unused";
+  await eventually(unused, { within: seconds(10), what: "the key that nobody declares" });
+
+  // Where a key must never be: the log, the state, the command line and the environment.
+  const state = daemon.config.state.directory;
+  const places = readdirSync(state).map((name) => join(state, name));
+  places.push(`/proc/${daemon.pid}/cmdline`, `/proc/${daemon.pid}/environ`);
+  for (const place of places) assert.ok(!readFileSync(place, "latin1").includes(key), `a key is in ${place}`);
+  assert.ok(!daemon.log().includes(key));
+  await daemon.stop();
+});
+
+test("an older keystore is refused, the newer one's keys stay, until the rollback is accepted", async () => {
+  const daemon = await startDaemon({ ...options, keys: { "nyt-top": { "api-key": key } } });
+  const { file } = daemon.config.keys;
+  const older = join(daemon.folder, "older");
+  copyFileSync(file, older);
+  await restreamKeys(daemon, ["set", "nyt-top", "second"], "another value");
+  await eventually(async () => "second" in (await keysOf(daemon)), { what: "the newer keystore" });
+  assert.equal(statSync(join(daemon.config.state.directory, "keystore.seen")).mode & 0o777, 0o600);
+
+  putBack(daemon, older);
+  await daemon.waitForLine(/it is older \(generation 2\) than the one read before \(generation 3\)/);
+  assert.ok("second" in (await keysOf(daemon)), "the keys stay as they were");
+  await daemon.stop();
+
+  const refused = await daemon.refuse();
+  assert.equal(refused.code, 3);
+  assert.match(refused.text, /it is older .*--accept-rollback/);
+  const accepted = await daemon.refuse("--accept-rollback");
+  assert.equal(accepted.code, 0, accepted.text);
+  await daemon.start();
+  assert.deepEqual(await keysOf(daemon), { "api-key": "present" });
+
+  // The accepted one is the newest now: the other history, with the same generation, is refused in its turn.
+  await restreamKeys(daemon, ["set", "nyt-top", "third"], "a third value");
+  await eventually(async () => "third" in (await keysOf(daemon)), { what: "the keystore after the rollback" });
+  await daemon.stop();
+});
+
+test("another keystore in its place is refused, and so is a damaged memory", async () => {
+  const daemon = await startDaemon({ ...options, keys: { "nyt-top": { "api-key": key } } });
+  await daemon.stop();
+  rmSync(daemon.config.keys.file);
+  await restreamKeys(daemon, ["init"]);
+  const refused = await daemon.refuse();
+  assert.equal(refused.code, 3);
+  assert.match(refused.text, /another keystore than the one read before/);
+  const { code, text } = await daemon.refuse("--accept-rollback");
+  assert.equal(code, 0, text);
+  await daemon.start();
+  await daemon.stop();
+
+  const memory = join(daemon.config.state.directory, "keystore.seen");
+  writeFileSync(memory, "garbage\n");
+  const damaged = await daemon.refuse();
+  assert.equal(damaged.code, 3);
+  assert.match(damaged.text, /what was remembered of the keystore is damaged.*--accept-rollback/);
+});
+
+test("nothing to accept is said so", async () => {
+  const daemon = new Daemon({ ...options, keys: undefined });
+  const { code, text } = await daemon.refuse("--accept-rollback");
+  assert.equal(code, 3);
+  assert.match(text, /is not there, so there is nothing to accept/);
+});

@@ -1,0 +1,57 @@
+// SIGTERM as clients meet it: refusals, goodbyes spread over some seconds, an end in time.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { curl, eventually, Process, seconds, startDaemon, startUpstream } from "./harness.mjs";
+
+const upstream = await startUpstream();
+await upstream.setList("last", [{ id: "a" }]);
+
+async function crowd(daemon, count) {
+  const sockets = [];
+  for (let i = 0; i < count; i += 1) {
+    sockets.push(await daemon.subscriber());
+    await sockets[i].subscribe("list", { name: "last" });
+  }
+  return sockets;
+}
+
+test("new requests get 503, subscribers are sent away one after the other, and the end comes in time with code 0", async () => {
+  const daemon = await startDaemon({ upstream });
+  const sockets = await crowd(daemon, 12);
+  const streams = sockets.map(() => new Process("curl", ["-sS", "-N", `${daemon.url}/events?channel=list%3Fname%3Dlast`]));
+  for (const stream of streams) await stream.waitForLine(/^event: subscribed$/m);
+  const start = Date.now();
+  daemon.signal("SIGTERM");
+  await daemon.waitForLine(/shutting down/);
+  for (const path of ["/channels", "/readyz", "/channels/list?name=last", "/events?channel=list%3Fname%3Dlast"]) {
+    const answer = await curl(`${daemon.url}${path}`);
+    assert.equal(answer.status, 503, path);
+    if (path !== "/readyz") assert.match(answer.headers["retry-after"], /^[0-9]+$/);
+  }
+  assert.equal((await curl(`${daemon.url}/livez`)).status, 200);
+  await assert.rejects(daemon.subscriber(), /503/);
+  const ended = await Promise.all(
+    sockets.map(async (socket) => {
+      const { code, reason } = await socket.waitForClose();
+      assert.equal(code, 1001);
+      assert.match(reason, /[0-9a-f]{16}:[0-9]+$/);
+      return Date.now();
+    }),
+  );
+  assert.ok(Math.max(...ended) - Math.min(...ended) > 500, "all at once");
+  for (const stream of streams) assert.equal((await stream.waitForEnd()).code, 0);
+  const { code } = await daemon.waitForEnd();
+  assert.equal(code, 0);
+  assert.ok(Date.now() - start < seconds(10));
+});
+
+test("a second SIGTERM ends it at once", async () => {
+  const daemon = await startDaemon({ upstream });
+  await crowd(daemon, 8);
+  daemon.signal("SIGTERM");
+  await daemon.waitForLine(/shutting down/);
+  const start = Date.now();
+  daemon.signal("SIGTERM");
+  await eventually(() => daemon.waitForEnd().then(() => true), { what: "an end" });
+  assert.ok(Date.now() - start < seconds(2), `${Date.now() - start} ms`);
+});

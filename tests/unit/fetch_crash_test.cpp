@@ -1,0 +1,103 @@
+// How a plugin that crashes is started again: real hosts that end at once, and a clock that the test moves.
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <vector>
+
+#include "fake_core.hpp"
+#include "fetch/plugin.hpp"
+#include "http/http_client.hpp"
+
+using namespace restream;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Crashing {
+  explicit Crashing(double random)
+      : plugin({.io = io,
+                .loop = core.loop(),
+                .clock = core.clock(),
+                .random = [random] { return random; },
+                .http = http,
+                .log = Log::none()},
+               options(), [] {}) {}
+
+  static HostOptions options() {
+    const std::filesystem::path build = TEST_BUILD;
+    HostOptions options;
+    options.host = build / "libexec/restream/restream-fetcher-host";
+    options.plugin = build / "tests/plugins/abort-on-load.so";
+    options.name = "abort-on-load";
+    options.load_timeout = 60s;
+    return options;
+  }
+
+  // Until the host that was started has crashed, in real time.
+  void crash() {
+    const std::uint64_t before = plugin.restarts();
+    const auto end = std::chrono::steady_clock::now() + 60s;
+    while (plugin.restarts() == before) {
+      REQUIRE(std::chrono::steady_clock::now() < end);
+      if (io.stopped()) io.restart();
+      io.run_one_for(20ms);
+      core.run();
+    }
+  }
+
+  // How long it waits after the next crash until it is started anew, to the millisecond.
+  Millis delay_after_crash() {
+    crash();
+    REQUIRE(plugin.state() == PluginState::restarting);
+    Millis waited{0};
+    for (; plugin.state() == PluginState::restarting; ++waited) core.advance(1ms);
+    REQUIRE(plugin.state() == PluginState::loading);
+    return waited;
+  }
+
+  boost::asio::io_context io;
+  FakeCore core;
+  HttpClient http{HttpOptions{}, core.clock()};
+  Plugin plugin;
+};
+
+}  // namespace
+
+TEST_CASE("a plugin that crashes again and again is started more slowly each time, and at last held") {
+  Crashing world(0.0);
+  world.plugin.start();
+  std::vector<Millis> delays;
+  for (int i = 0; i < 4; ++i) delays.push_back(world.delay_after_crash());
+  CHECK(delays == std::vector<Millis>{1s, 2s, 4s, 8s});
+  world.crash();
+  CHECK(world.plugin.state() == PluginState::held);
+  CHECK_THAT(world.plugin.problem(), Catch::StartsWith("held after 5 crashes in ten minutes: signal 6 (SIGABRT)"));
+  CHECK(world.plugin.restarts() == 5);
+  world.core.advance(std::chrono::hours(24));
+  CHECK(world.plugin.state() == PluginState::held);
+}
+
+TEST_CASE("restarts are spread by up to a quarter of their delay") {
+  Crashing world(1.0);
+  world.plugin.start();
+  CHECK(world.delay_after_crash() == 1250ms);
+  CHECK(world.delay_after_crash() == 2500ms);
+}
+
+TEST_CASE("crashes that are more than ten minutes apart in five hold no plugin") {
+  Crashing world(0.0);
+  world.plugin.start();
+  for (int i = 0; i < 7; ++i) {
+    world.crash();
+    CHECK(world.plugin.state() == PluginState::restarting);
+    world.core.advance(3min);
+    CHECK(world.plugin.state() == PluginState::loading);
+  }
+}
+
+TEST_CASE("what the host said last is told with the reason") {
+  Crashing world(0.0);
+  world.plugin.start();
+  world.crash();
+  CHECK_THAT(world.plugin.last_error(), Catch::StartsWith("signal 6 (SIGABRT)"));
+}
