@@ -3,6 +3,7 @@
 #include <boost/asio/buffer.hpp>
 #include <utility>
 
+#include "serve/page.hpp"
 #include "serve/routes.hpp"
 #include "serve/sse_session.hpp"
 #include "serve/stream_request.hpp"
@@ -131,7 +132,9 @@ void HttpSession::handle(Request request) {
   if (request.method == "OPTIONS" && request.has("access-control-request-method"))
     return send(preflight_answer(!origin_.empty()));
   std::expected<Admission, Answer> admission;
-  if (!health) admission = admit(loop, request);
+  // A browser cannot send a token when it opens the page, which holds nothing but itself, and asks for one.
+  const bool page = asks_for_page(request.path, request.header("accept"));
+  if (!health && !page) admission = admit(loop, request);
   if (!admission) {
     if (request.upgrade()) keep_alive_ = false;
     return send(admission.error());
