@@ -80,6 +80,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
                 .rules = nullptr,
                 .allowance = nullptr,
                 .limited_status = {},
+                .trust = CallTrust::proven,
                 .done = [weak = weak_from_this()](PluginReply reply) {
                   if (const auto self = weak.lock()) self->on_metadata(std::move(reply));
                 }});
@@ -314,6 +315,9 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
                 .rules = rules,
                 .allowance = poll.allowance,
                 .limited_status = metadata->limited_status,
+                .trust = poll.schedule.failures > 0 ? CallTrust::failed
+                         : poll.schedule.last_poll  ? CallTrust::proven
+                                                    : CallTrust::fresh,
                 .done = [weak = weak_from_this(), name = poll.id.text](PluginReply reply) {
                   if (const auto self = weak.lock()) self->on_reply(name, std::move(reply));
                 }});
