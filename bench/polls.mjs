@@ -4,11 +4,10 @@
 //   RESTREAM_BUILD=build/release node bench/polls.mjs [channels [interval in ms [seconds]]]
 //
 // Beside it, on the same upstream in the same run: a bare libcurl GET and one parse of the same document (bench-bare-get).
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { BUILD, sleep, startDaemon } from "../tests/e2e/harness.mjs";
+import { BUILD, run, sleep, startDaemon } from "../tests/e2e/harness.mjs";
 
 const [channels = 1000, intervalMs = 1000, forSeconds = 20] = process.argv.slice(2).map(Number);
 const TICKS = 100; // per second, of /proc/PID/stat
@@ -66,18 +65,19 @@ const begin = performance.now();
 await sleep(forSeconds * 1000);
 const seconds = (performance.now() - begin) / 1000;
 const polls = requests - requestsBefore;
+const sent = bodies - bodiesBefore;
 const daemonUs = ((cpuMs(daemon.pid) - daemonBefore) * 1000) / polls;
 const hostUs = ((cpuMs(host) - hostBefore) * 1000) / polls;
 const perChannel = (residentKiB(daemon.pid) - base) / channels;
 const hostKiB = residentKiB(host);
 await daemon.stop();
 
-const bare = JSON.parse(execFileSync(join(BUILD, "bench/bench-bare-get"), [url, "3000"], { stdio: ["ignore", "pipe", "inherit"] }));
+const bare = JSON.parse((await run(join(BUILD, "bench/bench-bare-get"), [url, "3000"], { within: 60_000 })).out);
 server.close();
 console.log(
   [
     `${channels} channels every ${intervalMs} ms, ${document.length} bytes, unchanged`,
-    `  polls            ${(polls / seconds).toFixed(0)} a second, ${bodies - bodiesBefore} bodies sent`,
+    `  polls            ${(polls / seconds).toFixed(0)} a second, ${sent} bodies sent`,
     `  CPU per poll     daemon ${daemonUs.toFixed(0)} us, host ${hostUs.toFixed(0)} us`,
     `  daemon           ${((daemonUs * polls) / seconds / 10_000).toFixed(0)} % of a core`,
     `  bare GET + parse ${bare.cpu_us.toFixed(0)} us of CPU: a poll costs ${((daemonUs + hostUs) / bare.cpu_us).toFixed(2)} times that`,

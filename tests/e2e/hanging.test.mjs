@@ -55,7 +55,8 @@ test("200 upstreams that hang delay no poll of one that does not", async () => {
   const beside = await delays(upstream, 20_000);
   console.log(`delay of a poll, p99: ${p99(before).toFixed(1)} ms alone, ${p99(beside).toFixed(1)} ms beside ${HANGING} that hang`);
   assert.ok(beside.length >= 20_000 / (INTERVAL_MS * 1.05) - 8, `only ${beside.length} polls`);
-  assert.ok(p99(beside) <= p99(before) + 100, `p99 ${p99(beside)} ms, alone ${p99(before)} ms`);
+  // Waiting for those that hang would cost seconds; what a busy machine costs is less.
+  assert.ok(p99(beside) <= p99(before) + seconds(0.4), `p99 ${p99(beside)} ms, alone ${p99(before)} ms`);
   const client = await daemon.subscriber();
   const asked = performance.now();
   await client.subscribe("list", { name: "newcomer" });
