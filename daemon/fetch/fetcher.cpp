@@ -338,6 +338,9 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
                 .rules = rules,
                 .allowance = poll.allowance,
                 .limited_status = metadata->limited_status,
+                .trust = poll.schedule.failures > 0 ? CallTrust::failed
+                         : poll.schedule.last_poll  ? CallTrust::proven
+                                                    : CallTrust::fresh,
                 .done = [weak = weak_from_this(), name = poll.id.text](PluginReply reply) {
                   if (const auto self = weak.lock()) self->on_reply(name, std::move(reply));
                 }});

@@ -3,6 +3,7 @@
 #include <restream/fetcher.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <deque>
 #include <optional>
@@ -22,6 +23,8 @@ constexpr auto crash_window = std::chrono::minutes(10);
 constexpr std::size_t crashes_until_held = 5;
 // Below the number of threads of a host, whose own queue would let a call's deadline run before it starts.
 constexpr std::size_t max_calls = 120;
+// Of calls with that trust or less.
+constexpr std::array<std::size_t, 3> max_trusted{40, 80, max_calls};
 
 // The HTTP of a call ends before the call does, so that a slow API is told apart from a plugin that hangs.
 Millis http_part(Millis timeout) { return timeout - std::clamp<Millis>(timeout / 6, Millis(200), Seconds(5)); }
@@ -92,6 +95,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     std::shared_ptr<const HttpRules> rules;
     std::shared_ptr<Allowance> allowance;
     std::vector<int> limited_status;
+    CallTrust trust{};
     SteadyTime http_deadline;
     std::function<void(PluginReply)> done;
     PluginReply reply;  // filled as its requests are answered
@@ -268,7 +272,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
 
   void call(PluginCall asked) {
     if (state != PluginState::ready || gone) return retry_elsewhere(std::move(asked.done));
-    if (calls.size() >= max_calls) return queue.push_back(std::move(asked));
+    if (!has_place(asked)) return queue.push_back(std::move(asked));
+    ++trusted.at(static_cast<std::size_t>(asked.trust));
     const SteadyTime now = around.clock.steady();
     // done() may only come after call() has returned the number, which HostProcess promises.
     const auto number = std::make_shared<CallNumber>(0);
@@ -279,16 +284,25 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     calls.emplace(*number, Call{.rules = std::move(asked.rules),
                                 .allowance = std::move(asked.allowance),
                                 .limited_status = std::move(asked.limited_status),
+                                .trust = asked.trust,
                                 .http_deadline = now + http_part(asked.timeout),
                                 .done = std::move(asked.done),
                                 .reply = {},
                                 .requests = {}});
   }
 
+  bool has_place(const PluginCall& asked) const {
+    const auto trust = static_cast<std::size_t>(asked.trust);
+    std::size_t under_way = 0;
+    for (std::size_t i = 0; i <= trust; ++i) under_way += trusted.at(i);
+    return calls.size() < max_calls && under_way < max_trusted.at(trust);
+  }
+
   void on_result(CallNumber number, CallResult result) {
     auto node = calls.extract(number);
     if (node.empty()) return;
     Call call = std::move(node.mapped());
+    --trusted.at(static_cast<std::size_t>(call.trust));
     for (const HttpTicket ticket : call.requests) around.http.cancel(ticket);
     PluginReply reply = std::move(call.reply);
     reply.last_line = last_line;
@@ -302,11 +316,12 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     if (reply.kind == PluginReply::Kind::timed_out) reply.problem = "the plugin did not return in time";
     call.done(std::move(reply));
     if (gone) return finish();
-    if (!queue.empty() && state == PluginState::ready) {
-      PluginCall next = std::move(queue.front());
-      queue.pop_front();
-      this->call(std::move(next));
-    }
+    if (state != PluginState::ready) return;
+    const auto next = std::ranges::find_if(queue, [this](const PluginCall& one) { return has_place(one); });
+    if (next == queue.end()) return;
+    PluginCall taken = std::move(*next);
+    queue.erase(next);
+    this->call(std::move(taken));
   }
 
   void on_http(CallNumber number, HostHttpRequest asked, std::function<void(HostHttpResponse)> reply) {
@@ -379,7 +394,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   std::deque<SteadyTime> crashes;
   std::unique_ptr<HostProcess> host;
   std::unordered_map<CallNumber, Call> calls;
-  std::deque<PluginCall> queue;  // beyond max_calls, oldest first
+  std::array<std::size_t, 3> trusted{};  // how many of them, by trust
+  std::deque<PluginCall> queue;          // those without a place, oldest first
   std::vector<std::pair<std::function<void(PluginReply)>, PluginReply>> lost;
 };
 

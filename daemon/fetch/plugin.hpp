@@ -55,6 +55,9 @@ struct PluginReply {
   Hints hints;          // of the last answer
 };
 
+// How the last such call went: APIs that hang must not keep those waiting that do not, so less trust is fewer places.
+enum class CallTrust : std::uint8_t { failed, fresh, proven };
+
 struct PluginCall {
   HostFunction function{};
   std::string request;
@@ -62,6 +65,7 @@ struct PluginCall {
   std::shared_ptr<const HttpRules> rules;  // null: no HTTP
   std::shared_ptr<Allowance> allowance;    // null: nothing is counted
   std::vector<int> limited_status;         // of an answer, besides 429: too many requests
+  CallTrust trust = CallTrust::proven;
   std::function<void(PluginReply)> done;
 };
 
@@ -95,7 +99,8 @@ class Plugin {
   // Ends it at once. Calls under way get `retry`, not from inside.
   void stop();
 
-  // `done` comes once, not from inside call(). Beyond 120 calls under way it waits; its time starts when it does.
+  // `done` comes once, not from inside call(). Beyond 120 calls under way (80 that are not proven, 40 that
+  // failed last time) it waits; its time starts when it does.
   void call(PluginCall call);
 
   [[nodiscard]] PluginState state() const;

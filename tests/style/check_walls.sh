@@ -16,7 +16,7 @@ only() {
   fi
 }
 only 'boost/dll' fetcher-host/
-only 'curl/' daemon/http/
+only 'curl/' daemon/http/ bench/bare_get.cpp
 only 'sqlite3' daemon/store/
 only 'yaml-cpp/' daemon/config/
 only 'boost/beast' daemon/serve/

@@ -1,0 +1,73 @@
+// APIs that hang beside one that does not: nobody waits for another's trouble.
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { after, test } from "node:test";
+import { eventually, seconds, sleep, startDaemon } from "./harness.mjs";
+
+const HANGING = 200;
+const INTERVAL_MS = 500;
+
+// One server at many addresses: 127.0.0.1 answers, all others take the request and never say a word.
+async function manyUpstreams() {
+  const healthy = [];
+  const hung = new Set();
+  const server = createServer((request, response) => {
+    const address = request.socket.localAddress;
+    if (address !== "127.0.0.1") return void hung.add(address);
+    healthy.push(performance.now());
+    response.writeHead(200, { "content-type": "application/json" }).end('{"items":[{"id":"1"}]}');
+  });
+  await new Promise((ready) => server.listen(0, "0.0.0.0", ready));
+  after(() => server.closeAllConnections() ?? server.close());
+  return { port: server.address().port, healthy, hung };
+}
+
+const p99 = (values) => values.toSorted((a, b) => a - b)[Math.ceil(values.length * 0.99) - 1];
+
+async function delays(upstream, forMs) {
+  const from = upstream.healthy.length;
+  await sleep(forMs);
+  const times = upstream.healthy.slice(from);
+  return times.slice(1).map((time, i) => time - times[i] - INTERVAL_MS);
+}
+
+test("200 upstreams that hang delay no poll of one that does not", async () => {
+  const upstream = await manyUpstreams();
+  const at = (address, name) => ({
+    plugin: "list",
+    origin: `http://${address}:${upstream.port}`,
+    allow_private: true,
+    poll_interval: `${INTERVAL_MS}ms`,
+    force_interval: true,
+    pinned: [{ name }],
+  });
+  const fetchers = { list: at("127.0.0.1", "healthy") };
+  const alone = await startDaemon({ plugins: ["list"], config: { fetchers, plugins: { call_timeout: "6s" } } });
+  const before = await delays(upstream, 10_000);
+  await alone.stop();
+
+  for (let i = 1; i <= HANGING; ++i) fetchers[`hangs-${i}`] = at(`127.0.1.${i}`, "hanging");
+  const daemon = await startDaemon({ plugins: ["list"], config: { fetchers, plugins: { call_timeout: "6s" } } });
+  // The first round, in which nobody knows yet who hangs.
+  const known = upstream.healthy.length;
+  const begun = () => upstream.hung.size === HANGING && upstream.healthy.length >= known + 2;
+  await eventually(begun, { what: "all of them to be asked", within: seconds(40) });
+  const beside = await delays(upstream, 20_000);
+  console.log(`delay of a poll, p99: ${p99(before).toFixed(1)} ms alone, ${p99(beside).toFixed(1)} ms beside ${HANGING} that hang`);
+  assert.ok(beside.length >= 20_000 / (INTERVAL_MS * 1.05) - 8, `only ${beside.length} polls`);
+  // Waiting for those that hang would cost seconds; what a busy machine costs is less.
+  assert.ok(p99(beside) <= p99(before) + seconds(0.4), `p99 ${p99(beside)} ms, alone ${p99(before)} ms`);
+  const client = await daemon.subscriber();
+  const asked = performance.now();
+  await client.subscribe("list", { name: "newcomer" });
+  await client.waitForItems("list", { name: "newcomer" }, ["1"]);
+  assert.ok(performance.now() - asked < seconds(3), `a new channel took ${performance.now() - asked} ms`);
+  await eventually(
+    async () => {
+      const { channels } = (await daemon.get("/channels")).json;
+      return channels.filter(({ state, reason }) => state === "failing" && reason === "timeout").length === HANGING;
+    },
+    { what: "all of them failing: timeout", within: seconds(40) },
+  );
+  await daemon.stop();
+});
