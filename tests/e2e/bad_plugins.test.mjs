@@ -17,8 +17,8 @@ const CULPRITS = {
   "memory-leak": { heard: ["plugin_crashed", "bad_result"], told: /exit status 70; its last line: out of memory/, plain: true },
   "thread-bomb": { heard: "plugin_crashed", told: /it has [0-9]+ threads, more than 512; its last line: one thread more/ },
   "fork-bomb": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: multiplying/ },
-  "stdout-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (printed, and |[0-9]+ lines)/ },
-  "log-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (logged, and |[0-9]+ lines)/ },
+  "stdout-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (printed|[0-9]+ lines)/ },
+  "log-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (logged|[0-9]+ lines)/ },
   "garbage-result": { heard: "bad_result", told: /JSON/, polls: true },
   "endless-result": { heard: "bad_result", told: /too large/, polls: true },
   "deep-json": { heard: "bad_result", told: /deep|JSON/, polls: true },
@@ -142,9 +142,12 @@ describe("bad plugins", { concurrency: 64 }, async () => {
     const tail = (all) => all.map(({ p99 }) => p99).sort((a, b) => a - b)[Math.floor(all.length / 2)];
     console.log(`delivery without: ${rounds.without.map(shown)}; beside them: ${rounds.beside.map(shown).join("; ")}`);
     console.log(`p99 beside, median of rounds: ${tail(rounds.beside).toFixed(1)} ms`);
-    // Of medians; some milliseconds are the scheduler's: the bad plugins want the same cores.
-    const most = Math.max(1.5 * median(rounds.without), 15 * SLOWNESS);
-    assert.ok(median(rounds.beside) <= most, `${median(rounds.beside)} ms beside them, ${median(rounds.without)} ms without`);
+    // Of medians; some milliseconds are the scheduler's: the bad plugins want the same cores. On a machine that takes
+    // longer than that for the good ones alone, somebody else wants them more, and the comparison would be of that.
+    const floor = 15 * SLOWNESS;
+    const [alone, beside] = [median(rounds.without), median(rounds.beside)];
+    if (alone > floor) console.log("this machine is too busy to compare deliveries: not judged");
+    else assert.ok(beside <= Math.max(1.5 * alone, floor), `${beside} ms beside them, ${alone} ms without`);
     assert.equal((await health("list")).restarts, 0);
     for (const client of bystanders) {
       const statuses = client.messages.filter(({ type, state }) => type === "status" && !["pending", "live"].includes(state));

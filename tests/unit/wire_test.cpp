@@ -13,7 +13,8 @@ namespace {
 std::vector<Frame> samples() {
   const std::string binary("\0\xFF\r\n\x80", 5);
   return {
-      {0, Start{"nyt-top", "/usr/lib/restream/plugins/nyt-top.so", std::numeric_limits<std::uint64_t>::max(), Sandbox::off}},
+      {0, Start{"nyt-top", "/usr/lib/restream/plugins/nyt-top.so", std::numeric_limits<std::uint64_t>::max(),
+                Sandbox::off}},
       {1, Call{Function::metadata, -1, "{}"}},
       {std::numeric_limits<std::uint64_t>::max(), Call{Function::fetch, 123456789012345, R"({"call": "fetch"})"}},
       {2, HttpResponse{7, 0, 200, {{"etag", "\"x\""}, {"", ""}}, binary, ""}},
