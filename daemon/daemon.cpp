@@ -160,7 +160,8 @@ struct Daemon::Impl {
                            .fetchers = fetchers,
                            .http = http,
                            .server = server,
-                           .version = version});
+                           .version = version,
+                           .connections_limit = config.limits.connections});
     };
     hooks.readiness = [this]() -> Readiness {
       if (draining) return {false, "shutting down"};

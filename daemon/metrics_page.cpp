@@ -38,9 +38,11 @@ void write_process(MetricsText& text, const std::string& version) {
   text.sample(descriptors);
 }
 
-void write_serving(MetricsText& text, const Server::Totals& totals) {
+void write_serving(MetricsText& text, const Server::Totals& totals, std::size_t connections_limit) {
   text.family("connections", Type::gauge, "Open client connections.");
   text.sample(totals.connections);
+  text.family("connections_limit", Type::gauge, "Beyond this many connections clients are told to come back later.");
+  text.sample(std::uint64_t{connections_limit});
   text.family("subscribers", Type::gauge, "Subscriptions of WebSockets and event streams.");
   text.sample(totals.followers.at(static_cast<std::size_t>(Framing::websocket)), {{"kind", "websocket"}});
   text.sample(totals.followers.at(static_cast<std::size_t>(Framing::sse)), {{"kind", "sse"}});
@@ -93,7 +95,7 @@ void write_http(MetricsText& text, const HttpLoad& load) {
 std::string metrics_page(const MetricsSources& sources) {
   MetricsText text;
   write_process(text, sources.version);
-  write_serving(text, sources.server.totals());
+  write_serving(text, sources.server.totals(), sources.connections_limit);
   write_channels(text, sources.hub.counts());
   write_store(text, sources.store.stats());
   write_http(text, sources.http.load());

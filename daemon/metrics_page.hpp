@@ -19,6 +19,7 @@ struct MetricsSources {
   const HttpClient& http;
   const Server& server;
   std::string version;
+  std::size_t connections_limit = 0;
 };
 
 std::string metrics_page(const MetricsSources& sources);

@@ -16,7 +16,7 @@
 namespace restream::host {
 namespace {
 
-// The daemon is gone; or the plugin has closed what leads to it, and then the daemon shall read why.
+// The daemon is gone; or the plugin has closed what leads to it, and then people shall read why.
 [[noreturn]] void end_unheard() {
   constexpr int software_fault = 70;
   if (errno == EPIPE || errno == ECONNRESET) _exit(0);
@@ -44,7 +44,7 @@ std::optional<wire::Frame> Link::receive() {
     const ssize_t size = recv(fd_, bytes.data(), bytes.size(), 0);
     if (size == 0 || (size < 0 && errno == ECONNRESET)) return std::nullopt;
     if (size > 0) decoder_.feed(std::string_view(bytes.data(), static_cast<std::size_t>(size)));
-    if (size < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "reading from the daemon");
+    if (size < 0 && errno != EINTR) end_unheard();
   }
 }
 

@@ -22,6 +22,7 @@ export class FeedView {
   #feed;
   #chart;
   #views = new Map(); // by item id
+  #newest; // entry of the history that is shown
   #paused = false;
 
   #params = h("span", { class: "params" });
@@ -44,7 +45,7 @@ export class FeedView {
     const title = freshId("feed");
     this.heading = h("h3", { id: title, tabindex: "-1" }, h("span", { class: "name" }, feed.channel), " ", this.#params);
     this.#pause.addEventListener("click", () => this.#togglePause());
-    this.region = h("div", { class: "scroller", role: "region", tabindex: "0", "aria-labelledby": title }, this.#list, this.#more);
+    this.region = h("div", { class: "scroller", role: "region", tabindex: "0" }, this.#list, this.#more);
     const details = h("details", {}, h("summary", {}, "Commands"), this.#commands);
     details.addEventListener("toggle", () => this.#showCommands(details.open));
     this.element = h(
@@ -82,11 +83,8 @@ export class FeedView {
     this.#showStatus();
     this.#showNumbers();
     setText(this.#link, feed.link === "" ? "" : `${feed.link} · position ${feed.position ?? "none yet"}`);
-    this.#history.replaceChildren(
-      ...feed.history.map(({ at, state, text, nextPoll }) =>
-        h("li", {}, timeElement(at), " ", h("b", {}, state.replaceAll("_", " ")), " ", text, nextPoll ? ` · next poll ${timeText(nextPoll)}` : ""),
-      ),
-    );
+    this.region.setAttribute("aria-label", `Items of ${feed.id}`);
+    this.#showHistory();
     this.#chart.draw();
     if (!this.#paused) this.#showItems();
   }
@@ -109,6 +107,17 @@ export class FeedView {
     const when = [at && `since ${timeText(at)}`, isAhead && `next poll ${timeText(next)}`].filter(Boolean).join(" · ");
     setText(this.#note, [parts, when].filter(Boolean).join(" — "));
     this.#note.hidden = this.#note.textContent === "";
+  }
+
+  #showHistory() {
+    const { history } = this.#feed;
+    if (history[0] === this.#newest) return;
+    this.#newest = history[0];
+    this.#history.replaceChildren(
+      ...history.map(({ at, state, text, nextPoll }) =>
+        h("li", {}, timeElement(at), " ", h("b", {}, state.replaceAll("_", " ")), " ", text, nextPoll ? ` · next poll ${timeText(nextPoll)}` : ""),
+      ),
+    );
   }
 
   #showNumbers() {

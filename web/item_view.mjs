@@ -43,7 +43,9 @@ function changeLine({ op, path, before, after }) {
     "li",
     {},
     h("code", {}, path === "" ? "(all of it)" : path),
+    " ",
     before === undefined ? (op === "remove" ? h("del", {}, "removed") : null) : value("del", "was", before),
+    " ",
     after === undefined ? null : value("ins", "is now", after),
   );
 }

@@ -30,6 +30,7 @@ struct ChannelPoll {
   bool refused = false;                   // the plugin does not take its params any more
   std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
   std::shared_ptr<Allowance> allowance;
+  SteadyTime called;                      // when the poll under way began
   Hints hints;                            // of the poll under way
 };
 
@@ -57,6 +58,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
       case PluginState::ready:
         return resume_waiting();
       case PluginState::restarting:
+        // Another version is there by now, and cannot get on its feet: that is news, but no reason to poll.
+        if (ended != Reason::none && !refused_alone) end_all(Reason::plugin_crashed, "the plugin is down: " + problem);
         if (!metadata) settle();
         return;
       case PluginState::refused:
@@ -95,6 +98,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
                                {"plugin", settings.plugin},
                                {"interval", std::to_string(interval.count()) + "ms"}});
     const bool had_ended = std::exchange(ended, Reason::none) != Reason::none;
+    refused_alone = false;
     end_problem.clear();
     renamed.clear();
     for (auto& [name, poll] : polls) fit(poll, had_ended);
@@ -120,17 +124,21 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void refuse(const std::string& reason) {
     log.error("fetcher refused", {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"reason", reason}});
     end_all(Reason::refused, reason);
+    refused_alone = true;
   }
 
   void end_all(Reason reason, const std::string& problem) {
     ended = reason;
     end_problem = problem;
+    refused_alone = false;
     for (auto& [name, poll] : polls) {
       table.clear(name);
-      tell(poll, State::unavailable, reason, problem, std::nullopt);
+      tell(poll, state_when_ended(), reason, problem, std::nullopt);
     }
     settle();
   }
+
+  State state_when_ended() const { return ended == Reason::plugin_crashed ? State::failing : State::unavailable; }
 
   void settle() {
     is_settled = true;
@@ -168,7 +176,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     poll.schedule.last_demand = clock.wall();
     poll.status.at = clock.wall();
     if (ended != Reason::none) {
-      tell(poll, State::unavailable, ended, end_problem, std::nullopt);
+      tell(poll, state_when_ended(), ended, end_problem, std::nullopt);
       return;
     }
     begin(poll);
@@ -312,6 +320,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     poll.waiting = false;
     if (quota && !poll.allowance) return ask_quota(poll);
     poll.in_flight = true;
+    poll.called = clock.steady();
     poll.asked = metadata;
     poll.hints = {};
     nlohmann::json declared = nlohmann::json::object();
@@ -337,6 +346,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void on_reply(const std::string& name, PluginReply reply) {
     ChannelPoll& poll = polls.at(name);  // a channel with a poll in flight is never dropped
     poll.hints = reply.hints;
+    counts.seconds.add(clock.steady() - poll.called);
     if (poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
     if (reply.kind == PluginReply::Kind::retry) {
       poll.in_flight = false;
@@ -364,6 +374,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
     switch (verdict.kind) {
       case PollVerdict::Kind::committed: {
         poll.in_flight = false;
+        ++counts.polls[Reason::none];
         poll.schedule = schedule;
         if (stays_ended(poll)) return;
         tell(poll, State::live, Reason::none, "the last poll succeeded", next_poll(poll, schedule));
@@ -395,6 +406,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   void fail(ChannelPoll& poll, Failure failure) {
     poll.in_flight = false;
+    ++counts.polls[failure.reason];
     if (failure.reason == Reason::bad_result) result_problem = log.redact(poll.id.text + ": " + failure.message);
     const WallTime now = clock.wall();
     ++poll.schedule.failures;
@@ -424,7 +436,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   std::pair<State, Reason> health() const {
     if (!settings.enabled) return {State::unavailable, Reason::disabled};
-    if (ended != Reason::none) return {State::unavailable, ended};
+    if (ended != Reason::none) return {state_when_ended(), ended};
     if (plugin_state == PluginState::restarting) return {State::failing, Reason::plugin_crashed};
     if (!metadata || plugin_state == PluginState::loading) return {State::pending, Reason::none};
     if (!missing_keys().empty()) return {State::needs_key, Reason::missing_key};
@@ -459,12 +471,14 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   Random random;
   Log log;
   FetcherHooks hooks;
+  Counts counts;
   std::shared_ptr<QuotaMember> quota;  // null: nothing is counted
 
   PluginState plugin_state = PluginState::loading;
   std::string plugin_problem = "it is being loaded";
   bool is_settled = false;
-  Reason ended = Reason::none;  // refused, held or removed: no polls until a version is adopted
+  Reason ended = Reason::none;  // refused, held, removed, or crashed since: no polls until a version is adopted
+  bool refused_alone = false;   // the version that serves others is no good for this fetcher
   std::string end_problem;
   std::string result_problem;  // of the last result that could not be used, whichever channel's
   std::shared_ptr<const Metadata> metadata;
@@ -518,6 +532,11 @@ void Fetcher::finished(const std::string& channel, const Schedule& schedule, con
 }
 std::string Fetcher::describe(std::uint64_t restarts, const std::string& last_error) const {
   return impl_->describe(restarts, last_error);
+}
+const Fetcher::Counts& Fetcher::counts() const { return impl_->counts; }
+std::optional<std::uint64_t> Fetcher::quota_left() const {
+  if (!impl_->quota || !impl_->metadata) return std::nullopt;
+  return impl_->quota->view().left;
 }
 std::string Fetcher::missing_key() const {
   const std::string missing = impl_->metadata ? impl_->missing_keys() : "";

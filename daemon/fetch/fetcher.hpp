@@ -26,6 +26,7 @@
 #include "model/status.hpp"
 #include "ops/core_loop.hpp"
 #include "ops/log.hpp"
+#include "ops/metrics.hpp"
 
 namespace restream {
 
@@ -119,6 +120,13 @@ class Fetcher {
   // One entry of GET /fetchers without the closing parts that others know: metadata, keys, quota, channels. JSON text.
   [[nodiscard]] std::string describe(std::uint64_t restarts, const std::string& last_error) const;
   [[nodiscard]] std::shared_ptr<const Metadata> metadata() const;  // null until known
+  // Polls since the start, by how they ended: `none` is a good one.
+  struct Counts {
+    std::map<Reason, std::uint64_t> polls;
+    DurationHistogram seconds;  // from the call to the plugin to what came back
+  };
+  [[nodiscard]] const Counts& counts() const;
+  [[nodiscard]] std::optional<std::uint64_t> quota_left() const;  // nothing where nothing is counted
   [[nodiscard]] std::string missing_key() const;                   // the first declared key without a value; or empty
   [[nodiscard]] std::size_t channels() const;                      // that are polled or lingering
 

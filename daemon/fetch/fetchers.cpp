@@ -169,6 +169,21 @@ std::expected<void, std::string> Fetchers::release(const std::string& fetcher) {
   return {};
 }
 
+void Fetchers::write_metrics(MetricsText& out) const {
+  using Type = MetricsText::Type;
+  out.family("polls_total", Type::counter, "Polls by how they ended: ok, or the reason that subscribers heard.");
+  for (const auto& [name, entry] : impl_->fetchers)
+    for (const auto& [reason, count] : entry.fetcher->counts().polls)
+      out.sample(count, {{"fetcher", name}, {"outcome", reason == Reason::none ? "ok" : text(reason)}});
+  out.family("poll_seconds", Type::histogram, "Time in the plugin and in its requests, of one poll.");
+  for (const auto& [name, entry] : impl_->fetchers) out.sample(entry.fetcher->counts().seconds, {{"fetcher", name}});
+  out.family("quota_left", Type::gauge, "Calls that the quota still allows.");
+  for (const auto& [name, entry] : impl_->fetchers)
+    if (const auto left = entry.fetcher->quota_left()) out.sample(*left, {{"fetcher", name}});
+  out.family("host_restarts_total", Type::counter, "Times that a plugin's process was started again.");
+  for (const auto& [name, slot] : impl_->slots) out.sample(slot->restarts(), {{"plugin", name}});
+}
+
 std::string Fetchers::to_do() const {
   if (impl_->fetchers.empty()) return "put a plugin into " + impl_->config.plugins.directory.string();
   std::string first;

@@ -40,6 +40,8 @@ class Fetchers {
   // Starts the plugin of this fetcher again, which is held because it crashed too often. The error is a sentence.
   std::expected<void, std::string> release(const std::string& fetcher);
 
+  void write_metrics(MetricsText& out) const;
+
   // What a person should do first to get something out of this, such as a key to set; empty when nothing.
   [[nodiscard]] std::string to_do() const;
   // "2 fetchers, 3 channels polled"

@@ -7,6 +7,11 @@
 
 namespace restream {
 
+// Everybody is given the page, also where a token is wanted: a browser that opens it cannot send one yet.
+inline bool asks_for_page(std::string_view path, std::string_view accept) {
+  return path == "/" && accept.find("text/html") != std::string_view::npos;
+}
+
 std::string_view page_html();
 
 // The Content-Security-Policy that goes with it: this very style and script, requests to this server, nothing else.

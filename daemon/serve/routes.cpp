@@ -117,7 +117,7 @@ void route(Loop& loop, const Request& request, const Visitor& visitor, const Rep
   if (path == "/readyz") return answer_readiness(loop, reply);
   if (path == "/metrics") return answer_metrics(loop, reply);
   if (loop.draining()) return reply(draining_answer());
-  if (path == "/" && request.header("accept").find("text/html") != std::string_view::npos) return reply(page_answer());
+  if (asks_for_page(path, request.header("accept"))) return reply(page_answer());
   if (path == "/" || path == "/fetchers") {
     const Reply catalogue = [reply, vary = path == "/"](Answer answer) {
       if (vary) answer.headers.emplace_back("Vary", "Accept");

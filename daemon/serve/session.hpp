@@ -18,7 +18,8 @@ class Session {
   virtual void go_away() = 0;
   // Closes the socket now.
   virtual void abort() = 0;
-  // True for a session that lasts (a WebSocket) and is told to go when its turn comes; an HTTP session is told at once.
+  // True for a session that lasts (WebSocket, event stream) and is told to go when its turn comes; an HTTP session is
+  // told at once.
   [[nodiscard]] virtual bool lasting() const = 0;
   [[nodiscard]] virtual bool leaving() const = 0;
 };

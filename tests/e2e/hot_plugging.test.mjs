@@ -51,6 +51,21 @@ describe("a new file", () => {
   });
 });
 
+test("a new file that crashes when asked for its metadata is named, and a good one in its place serves", async () => {
+  const daemon = await start(upstream);
+  rename(daemon, "broken");
+  await daemon.waitForLine(/plugin host ended.*plugin=hot.*SIGKILL/);
+  const { health } = await fetcher(daemon);
+  assert.deepEqual([health.state, health.reason], ["failing", "plugin_crashed"]);
+  assert.match(health.last_error, /SIGKILL/);
+  rename(daemon, "v1");
+  const copied = Date.now();
+  await eventually(async () => (await fetcher(daemon)).health.state === "live", { what: "hot" });
+  assert.ok(Date.now() - copied < PROMISE, `it took ${Date.now() - copied} ms`);
+  await following(upstream, daemon, "mended");
+  await daemon.stop();
+});
+
 describe("a replaced file", async () => {
   test("takes over with subscribers connected and the log going on", async () => {
     const daemon = await start(upstream, "v1");
@@ -71,6 +86,23 @@ describe("a replaced file", async () => {
     }
     assert.match(daemon.log(), /plugin replaced.*from=1 to=2/);
     assert.equal((await fetcher(daemon)).version, "2");
+    await daemon.stop();
+  });
+
+  test("serves every fetcher that the configuration makes of it", async () => {
+    const twin = { plugin: "hot", origin: upstream.url, allow_private: true, poll_interval: "100ms", force_interval: true };
+    const daemon = await start(upstream, "v1", { fetchers: { twin } });
+    await upstream.setList("twins", [{ id: "1" }]);
+    const client = await daemon.subscriber();
+    for (const name of ["hot", "twin"]) {
+      await client.subscribe(name, { name: "twins" });
+      await client.waitForItems(name, { name: "twins" }, ["1"]);
+    }
+    rename(daemon, "v2");
+    for (const name of ["hot", "twin"])
+      await client.waitFor("updated_item", (message) => message.channel === name && message.item.by === "2");
+    unharmed(client);
+    await eventually(() => hosts(daemon).length === 1, { what: "one host for both" });
     await daemon.stop();
   });
 

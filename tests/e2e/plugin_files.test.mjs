@@ -179,10 +179,10 @@ test("a directory that is missing at the start, and is replaced later", async ()
   mkdirSync(daemon.pluginFolder, { mode: 0o755 });
   overwrite(daemon, "v1");
   daemon.signal("SIGHUP");
-  const client = await eventually(
-    async () => (await fetcher(daemon)).health.state === "live" && following(upstream, daemon, "moved"),
-    { what: "hot" },
-  );
+  const told = Date.now();
+  await eventually(async () => (await fetcher(daemon)).health.state === "live", { what: "hot" });
+  assert.ok(Date.now() - told < PROMISE, `it took ${Date.now() - told} ms`);
+  const client = await following(upstream, daemon, "moved");
   await daemon.waitForLine(/plugins\.directory is fine/);
 
   const other = `${daemon.pluginFolder}.other`;

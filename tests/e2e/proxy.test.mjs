@@ -35,7 +35,7 @@ async function startNginx() {
   const port = await freePort();
   writeFileSync(
     join(folder, "nginx.conf"),
-    `daemon off; pid ${folder}/pid; error_log stderr; worker_processes 1; events {}
+    `daemon off; master_process off; pid ${folder}/pid; error_log stderr; events {}
     http {
       access_log off; client_body_temp_path ${folder}/1; proxy_temp_path ${folder}/2; fastcgi_temp_path ${folder}/3;
       uwsgi_temp_path ${folder}/4; scgi_temp_path ${folder}/5;

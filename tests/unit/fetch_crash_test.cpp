@@ -57,7 +57,7 @@ struct Crashing {
 
   boost::asio::io_context io;
   FakeCore core;
-  HttpClient http{HttpOptions{}, core.clock()};
+  HttpClient http{HttpOptions{}, real_clock()};  // it has a thread of its own
   Plugin plugin;
 };
 

@@ -425,3 +425,32 @@ TEST_CASE("a param that a new version adds reaches the plugin with its default, 
   world.core.advance(100s);
   CHECK(json::parse(world.take_call().request).at("params") == json{{"section", "home"}, {"lang", "en"}});
 }
+
+TEST_CASE("a version that comes back and crashes at once is told of, and the one that works begins polls again") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  world.poll();
+  world.fetcher.plugin_changed(PluginState::removed, "news.so was removed");
+  world.fetcher.plugin_changed(PluginState::loading, {});
+  world.fetcher.plugin_changed(PluginState::restarting, "signal 11");
+  CHECK(json::parse(world.fetcher.describe(1, "")).at("health").at("reason") == "plugin_crashed");
+  world.core.advance(1h);
+  CHECK(world.calls.empty());
+  world.load();
+  world.core.advance(0ms);
+  CHECK(world.calls.size() == 1);
+  CHECK(world.heard == std::vector<std::string>{"news?section=home live ", "news?section=home unavailable removed",
+                                                "news?section=home failing plugin_crashed", "news?section=home live "});
+}
+
+TEST_CASE("a fetcher whom a version does not suit stays refused over a restart of its host") {
+  World world;
+  world.load();
+  world.fetcher.refuse("its config is no good");
+  world.fetcher.plugin_changed(PluginState::ready, {});
+  world.fetcher.plugin_changed(PluginState::restarting, "signal 11");
+  world.fetcher.plugin_changed(PluginState::ready, {});
+  CHECK(json::parse(world.fetcher.describe(1, "")).at("health").at("reason") == "refused");
+}
