@@ -44,6 +44,7 @@ struct Given {
   ProjectOptions project;
   TryOptions trial;
   CheckOptions check;
+  std::string sandbox = "required";
   std::string plugin, host, config = "{}", keys, origin, record, replay, proxy, ca_file;
   std::vector<std::string> params;
   double timeout = 30;
@@ -66,6 +67,10 @@ void add_plugin_options(CLI::App& verb, Given& given) {
   verb.add_option("--ca-file", given.ca_file, "trusted certificates, instead of the system's")->type_name("FILE");
   verb.add_option("--host", given.host, "another restream-fetcher-host than the one beside this program")
       ->type_name("FILE");
+  verb.add_option("--sandbox", given.sandbox, "required, best-effort or off, as in restreamd's configuration")
+      ->check(CLI::IsMember({"required", "best-effort", "off"}))
+      ->type_name("MODE")
+      ->capture_default_str();
   verb.add_flag("--json", given.json, "print one JSON object, for programs");
 }
 
@@ -125,6 +130,9 @@ std::string complete(Given& given) {
   subject.plugin = given.plugin;
   subject.host = given.host;
   subject.config = given.config;
+  subject.sandbox = given.sandbox == "required"      ? SandboxMode::required
+                    : given.sandbox == "best-effort" ? SandboxMode::best_effort
+                                                     : SandboxMode::off;
   if (!(given.timeout >= 1 && given.timeout <= 3600)) return "--timeout must be between 1 and 3600 seconds";
   subject.timeout = Millis(static_cast<Millis::rep>(given.timeout * 1000));
   if (!nlohmann::json::parse(given.config, nullptr, false).is_object())
@@ -190,6 +198,10 @@ int run(int argc, char** argv) {
   const std::string verb = app.get_subcommands().front()->get_name();
   if (verb == "new") return run_new(given.project);
   if (const std::string problem = complete(given); !problem.empty()) return usage(problem);
+  if (const std::string problem = sandbox_problem(given.trial.subject); !problem.empty()) {
+    std::fprintf(stderr, "restream-plugin: %s\n", problem.c_str());
+    return exit_fault;
+  }
   return verb == "check" ? run_check(given.check) : run_try(given.trial);
 }
 

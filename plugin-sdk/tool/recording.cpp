@@ -17,13 +17,14 @@ namespace {
 constexpr int version = 1;
 constexpr std::array<std::string_view, 7> proofs = {
     "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "apikey"};
-constexpr std::array<std::pair<HttpProblem, std::string_view>, 6> problems = {{
+constexpr std::array<std::pair<HttpProblem, std::string_view>, 7> problems = {{
     {HttpProblem::bad_request, "bad_request"},
     {HttpProblem::refused, "refused"},
     {HttpProblem::unreachable, "unreachable"},
     {HttpProblem::timeout, "timeout"},
     {HttpProblem::too_large, "too_large"},
     {HttpProblem::cancelled, "cancelled"},
+    {HttpProblem::quota, "quota"},
 }};
 
 std::string lower(std::string text) {

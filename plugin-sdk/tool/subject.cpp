@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fetch/metadata_parser.hpp"
+#include "fetch/sandbox_probe.hpp"
 #include "http/http_client.hpp"
 
 namespace restream::tool {
@@ -31,7 +32,19 @@ HostOptions host_options(const SubjectOptions& options) {
   host.plugin = options.plugin;
   host.name = plugin_name(options.plugin);
   host.memory = options.memory;
+  host.sandbox = options.sandbox;
   return host;
+}
+
+std::string sandbox_problem(const SubjectOptions& options) {
+  if (options.sandbox != SandboxMode::required) return {};
+  const auto missing = probe_sandbox(host_options(options).host);
+  if (!missing) return missing.error();
+  std::string problems;
+  for (const std::string& part : *missing) problems += (problems.empty() ? "" : "; ") + part;
+  if (problems.empty()) return {};
+  return "plugins cannot be confined here as they are in restreamd: " + problems +
+         ". --sandbox best-effort runs them with what there is";
 }
 
 std::string metadata_request(const SubjectOptions& options) {

@@ -22,6 +22,7 @@ struct SubjectOptions {
   std::filesystem::path plugin;
   std::filesystem::path host;  // empty: beside this program, in ../libexec/restream
   std::uint64_t memory = 256ULL << 20U;
+  SandboxMode sandbox = SandboxMode::required;
   Millis timeout{30000};      // of one fetch()
   std::string config = "{}";  // JSON text, handed to the plugin with every call
 };
@@ -31,6 +32,9 @@ inline constexpr Millis metadata_timeout{2000};  // as restreamd has it
 // "nyt-top" of "/some/where/nyt-top.so".
 std::string plugin_name(const std::filesystem::path& plugin);
 HostOptions host_options(const SubjectOptions& options);
+
+// Why no plugin can be run as confined as the options ask for; empty when it can.
+std::string sandbox_problem(const SubjectOptions& options);
 
 // JSON text of the calls, as restreamd writes them.
 std::string metadata_request(const SubjectOptions& options);

@@ -111,7 +111,8 @@ struct Trial::Impl {
     const auto sliced =
         slice_result(result.output, {.id_field = subject.metadata.id_field, .ignore = {}, .unordered = {}});
     if (!sliced) return Failure{State::failing, Reason::bad_result, sliced.error().message};
-    if (sliced->status_code != 200) return failure_of_status(sliced->status_code, sliced->text, now.hints);
+    if (sliced->status_code != 200)
+      return failure_of_status(sliced->status_code, sliced->text, now.hints, subject.metadata.limited_status);
     return std::nullopt;
   }
 

@@ -125,6 +125,14 @@ describe("restream-plugin check", { concurrency: 4 }, () => {
     });
   }
 
+  test("a plugin that never returns is found out soon", async () => {
+    const seen = await check(pluginFile("loop-in-fetch"));
+    assert.equal(seen.code, 1);
+    assert.match(seen.text, /did not return by its deadline/);
+    assert.equal(seen.report.checks.at(-1).outcome, "skipped");
+    assert.match(seen.report.checks.at(-1).note, /nothing more can be looked at/);
+  });
+
   test("a file that is not there, and a recording of another fetcher, are said to be so", async () => {
     const none = await check("/nowhere/my.so");
     assert.equal(none.code, 1);
