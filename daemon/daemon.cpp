@@ -14,8 +14,8 @@
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
 #include "config/tokens.hpp"
-#include "descriptors.hpp"
 #include "control/control_server.hpp"
+#include "descriptors.hpp"
 #include "fetch/fetchers.hpp"
 #include "http/cache.hpp"
 #include "http/http_client.hpp"
@@ -32,8 +32,8 @@ namespace {
 constexpr Millis drain_time{3000};  // over which subscribers are sent away
 constexpr Millis settle_look{50};
 constexpr Millis status_every{10000};
-constexpr Millis keys_look{2000};    // how often the keystore is looked at for changes
-constexpr Millis drain_limit{8000};  // after which those who are left are cut off
+constexpr Millis keys_look{2000};                // how often the keystore is looked at for changes
+constexpr Millis drain_limit{8000};              // after which those who are left are cut off
 constexpr std::size_t cache_bytes = 64U << 20U;  // of answers that are asked for again conditionally
 
 CoreLoop loop_of(boost::asio::io_context& io) {

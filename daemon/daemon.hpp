@@ -9,8 +9,8 @@
 #include <string>
 
 #include "config/config.hpp"
-#include "keyring/keyring.hpp"
 #include "http/keyed_hash.hpp"
+#include "keyring/keyring.hpp"
 #include "ops/log.hpp"
 #include "store/store.hpp"
 

@@ -54,7 +54,8 @@ void write_serving(MetricsText& text, const Server::Totals& totals, std::size_t 
   text.sample(totals.queued_bytes);
   text.family("slow_disconnects_total", Type::counter, "Subscribers closed because they did not keep up.");
   text.sample(totals.slow_disconnects);
-  text.family("http_responses_total", Type::counter, "Answers to clients by class of status; 1xx are WebSocket upgrades.");
+  text.family("http_responses_total", Type::counter,
+              "Answers to clients by class of status; 1xx are WebSocket upgrades.");
   for (std::size_t i = 0; i < totals.responses.size(); ++i)
     text.sample(totals.responses.at(i), {{"code", std::to_string(i + 1) + "xx"}});
 }

@@ -107,18 +107,14 @@ struct Operator::Impl : std::enable_shared_from_this<Operator::Impl> {
   void tail(const std::string& name, const Reply& reply) {
     const auto wanted = parse_channel(name);
     if (!wanted) return reply->refuse(wanted.error());
-    feed.attach({.serve = number,
-                 .fetcher = wanted->fetcher,
-                 .params = wanted->params,
-                 .since = {},
-                 .form = {},
-                 .visitor = {}},
-                [weak = weak_from_this(), reply](std::expected<Attached, FeedError> attached) {
-                  const auto self = weak.lock();
-                  if (!self) return;
-                  if (!attached) return reply->refuse(attached.error().message);
-                  self->follow(*attached, reply);
-                });
+    feed.attach(
+        {.serve = number, .fetcher = wanted->fetcher, .params = wanted->params, .since = {}, .form = {}, .visitor = {}},
+        [weak = weak_from_this(), reply](std::expected<Attached, FeedError> attached) {
+          const auto self = weak.lock();
+          if (!self) return;
+          if (!attached) return reply->refuse(attached.error().message);
+          self->follow(*attached, reply);
+        });
   }
 
   void follow(const Attached& attached, const Reply& reply) {
@@ -168,11 +164,11 @@ ServeThread Operator::entrance(ServeNumber number) {
   impl_->number = number;
   ServeThread thread;
   thread.announce = [weak = std::weak_ptr(impl_)](const std::shared_ptr<const Announcement>& news) {
-    if (const auto self = weak.lock())
-      self->announce(news->channel, news->frames.at(Form{}.index()));
+    if (const auto self = weak.lock()) self->announce(news->channel, news->frames.at(Form{}.index()));
   };
   thread.announce_status = [weak = std::weak_ptr(impl_)](const StatusAnnouncement& news) {
-    if (const auto self = weak.lock()) self->announce(news.channel, news.frames.at(static_cast<std::size_t>(Framing::websocket)));
+    if (const auto self = weak.lock())
+      self->announce(news.channel, news.frames.at(static_cast<std::size_t>(Framing::websocket)));
   };
   return thread;
 }

@@ -7,9 +7,9 @@ build_packages=(
   libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev
   libspdlog-dev libcli11-dev libxxhash-dev libre2-dev libseccomp-dev libsystemd-dev
 )
-# What the tests need besides. nats-server, nginx and chromium are real programs that the tests run; rustc builds a
+# What the tests need besides. nats-server, nginx, chromium and promtool are real programs that the tests run; rustc builds a
 # fetcher in Rust.
-test_packages=(catch2 curl openssl zlib1g-dev nats-server nginx-light chromium clang-format-19 rustc)
+test_packages=(catch2 curl openssl zlib1g-dev nats-server nginx-light chromium prometheus clang-format-19 rustc)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }

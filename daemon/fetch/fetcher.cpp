@@ -30,8 +30,8 @@ struct ChannelPoll {
   bool refused = false;                   // the plugin does not take its params any more
   std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
   std::shared_ptr<Allowance> allowance;
-  SteadyTime called;                      // when the poll under way began
-  Hints hints;                            // of the poll under way
+  SteadyTime called;  // when the poll under way began
+  Hints hints;        // of the poll under way
 };
 
 }  // namespace

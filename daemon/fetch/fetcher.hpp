@@ -127,8 +127,8 @@ class Fetcher {
   };
   [[nodiscard]] const Counts& counts() const;
   [[nodiscard]] std::optional<std::uint64_t> quota_left() const;  // nothing where nothing is counted
-  [[nodiscard]] std::string missing_key() const;                   // the first declared key without a value; or empty
-  [[nodiscard]] std::size_t channels() const;                      // that are polled or lingering
+  [[nodiscard]] std::string missing_key() const;                  // the first declared key without a value; or empty
+  [[nodiscard]] std::size_t channels() const;                     // that are polled or lingering
 
  private:
   struct Impl;

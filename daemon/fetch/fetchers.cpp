@@ -74,7 +74,11 @@ struct Fetchers::Impl {
     };
     own.changed = [this, plugin] { plugin_changed(plugin); };
     own.failed = [this, plugin](const std::string& reason) { directory.failed(plugin, reason); };
-    HostOptions options{.host = host, .plugin = file_of(plugin), .name = plugin, .memory = config.plugins.memory, .sandbox = config.plugins.sandbox};
+    HostOptions options{.host = host,
+                        .plugin = file_of(plugin),
+                        .name = plugin,
+                        .memory = config.plugins.memory,
+                        .sandbox = config.plugins.sandbox};
     return *slots.emplace(plugin, std::make_shared<PluginSlot>(around, std::move(options), std::move(own)))
                 .first->second;
   }

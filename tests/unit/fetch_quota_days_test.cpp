@@ -56,10 +56,7 @@ class Days {
           FetcherSettings{.name = name, .plugin = name}, core.clock(), core.loop(), [this] { return draw(); },
           Log::none(), hooks()));
       fetchers_.back()->set_keys({{"api-key", "the same everywhere"}});
-      fetchers_.back()->plugin_changed(PluginState::ready, {});
-      PluginReply reply;
-      reply.output = metadata_of(i);
-      metadata_calls_.back().done(std::move(reply));
+      introduce(*fetchers_.back(), metadata_of(i));
     }
     for (int i = 0; i < fetchers * channels_each; ++i) want(i);
   }
@@ -73,7 +70,6 @@ class Days {
     ++life_;  // writes that are on their way are lost
     fetchers_.clear();
     book_.reset();
-    metadata_calls_.clear();
     wanted_.clear();
   }
 
@@ -104,12 +100,26 @@ class Days {
   [[nodiscard]] std::string quota_shown() const { return fetchers_[0]->describe(0, {}); }
 
  private:
+  static void introduce(Fetcher& fetcher, const std::string& metadata) {
+    std::optional<Introduction> introduction;
+    fetcher.ask(
+        [&metadata](PluginCall call) {
+          PluginReply reply;
+          reply.kind = PluginReply::Kind::returned;
+          reply.output = metadata;
+          call.done(std::move(reply));
+        },
+        [&introduction](std::expected<Introduction, NoIntroduction> answer) {
+          if (answer) introduction = std::move(*answer);
+        });
+    REQUIRE(introduction);
+    fetcher.adopt(std::move(*introduction));
+    fetcher.plugin_changed(PluginState::ready, {});
+  }
+
   FetcherHooks hooks() {
     FetcherHooks hooks;
-    hooks.call = [this](PluginCall call) {
-      if (call.function == HostFunction::metadata) return metadata_calls_.push_back(std::move(call));
-      poll(std::move(call));
-    };
+    hooks.call = [this](PluginCall call) { poll(std::move(call)); };
     hooks.polled = [this](Polled polled) {
       disk.schedules[polled.channel.text] = polled.schedule;
       ++polls[polled.channel.text];
@@ -173,7 +183,6 @@ class Days {
   bool closing_ = false;
   std::unique_ptr<QuotaBook> book_;
   std::vector<std::unique_ptr<Fetcher>> fetchers_;
-  std::vector<PluginCall> metadata_calls_;
   std::set<int> wanted_;
 };
 

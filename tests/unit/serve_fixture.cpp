@@ -157,6 +157,7 @@ Feed FakeCore::feed() {
                          const std::function<void(Document)>& done) {
     done({.status = 200, .json = fetcher ? R"({"name":")" + *fetcher + "\"}" : R"({"fetchers":[]})", .etag = ""});
   };
+  feed.get_metrics = [](const std::function<void(std::string)>& done) { done("restream_build_info 1\n"); };
   feed.get_readiness = [this](const std::function<void(Readiness)>& done) {
     done({.ready = ready, .reason = ready ? "" : "the store is not open"});
   };

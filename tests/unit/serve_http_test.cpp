@@ -24,7 +24,9 @@ TEST_CASE("HTTP answers what the table says") {
   const HttpAnswer nothing = client.get("/nothing");
   CHECK(nothing.status == 404);
   CHECK(nothing.json()["type"] == "error");
-  CHECK(client.get("/metrics").status == 404);
+  const auto metrics = client.get("/metrics");
+  CHECK(metrics.status == 200);
+  CHECK(metrics.body == "restream_build_info 1\n");
   CHECK(client.get("/channels/").status == 404);
   rig.core.ready = false;
   const HttpAnswer unready = client.get("/readyz");
