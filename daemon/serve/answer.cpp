@@ -39,6 +39,8 @@ std::string_view reason_phrase(int status) {
       return "Content Too Large";
     case 429:
       return "Too Many Requests";
+    case 426:
+      return "Upgrade Required";
     case 431:
       return "Request Header Fields Too Large";
     case 500:

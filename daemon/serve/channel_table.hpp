@@ -31,7 +31,7 @@ struct KeptStatus {
 struct Subscription {
   Subscriptions* owner = nullptr;
   Connection* connection = nullptr;  // the owner's
-  std::uint64_t serial = 0;  // of the connection; never used twice
+  std::uint64_t serial = 0;          // of the connection; never used twice
   ChannelNumber number = 0;
   Form form;
   std::size_t id_place = 0;  // among the channels of a stream with ids of its own

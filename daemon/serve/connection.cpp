@@ -1,9 +1,13 @@
 #include "serve/connection.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <utility>
 
 #include "serve/loop.hpp"
@@ -49,31 +53,51 @@ void Connection::set_address(const std::string& address) {
   slot_.move_to(address);
 }
 
-void Connection::read_tls(asio::mutable_buffer buffer, ReadHandler handler, bool woken) {
-  using How = TlsStream::State;
-  // A closed socket's number may be another connection's by now.
-  TlsStream::Read got{.state = How::failed};
-  if (!closed_ && tls_) got = tls_->read(buffer.data(), buffer.size());
-  if (got.state == How::wants_read || got.state == How::wants_write) {
-    const auto what = got.state == How::wants_read ? Socket::wait_read : Socket::wait_write;
-    socket_.async_wait(
-        what, [self = shared_from_this(), buffer, handler = std::move(handler)](const ErrorCode& error) mutable {
-          if (error) return handler(error, 0);
-          self->read_tls(buffer, std::move(handler), true);
-        });
-    return;
-  }
-  if (got.state == How::plain) {
-    plain_on_tls_ = true;
-    outbox_.use(nullptr);
-    tls_.reset();
-  }
-  ErrorCode error;
-  if (got.state == How::ended) error = asio::error::eof;
-  if (got.state == How::plain || got.state == How::failed) error = asio::error::connection_aborted;
-  if (woken) return handler(error, got.size);
+void Connection::read(Received done) {
+  if (!tls_) return read_when(Socket::wait_read, std::move(done));
+  // TLS may hold bytes of which the socket knows nothing any more.
   asio::post(socket_.get_executor(),
-             [handler = std::move(handler), error, size = got.size]() mutable { handler(error, size); });
+             [self = shared_from_this(), done = std::move(done)]() mutable { self->read_now(std::move(done)); });
+}
+
+void Connection::read_when(Socket::wait_type ready, Received done) {
+  socket_.async_wait(ready, [self = shared_from_this(), done = std::move(done)](const ErrorCode& error) mutable {
+    if (error) return done(error, {});
+    self->read_now(std::move(done));
+  });
+}
+
+void Connection::read_now(Received done) {
+  static thread_local std::array<char, 16384> buffer;
+  // A closed socket's number may be another connection's by now.
+  if (closed_) return done(asio::error::operation_aborted, {});
+  TlsStream::Read got;
+  if (tls_) {
+    got = tls_->read(buffer.data(), buffer.size());
+  } else {
+    const ssize_t size = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const bool nothing_yet = size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    if (size == 0) got.state = TlsStream::State::ended;
+    if (size < 0) got.state = nothing_yet ? TlsStream::State::wants_read : TlsStream::State::failed;
+    got.size = size > 0 ? static_cast<std::size_t>(size) : 0;
+  }
+  switch (got.state) {
+    case TlsStream::State::done:
+      return done({}, {buffer.data(), got.size});
+    case TlsStream::State::wants_read:
+      return read_when(Socket::wait_read, std::move(done));
+    case TlsStream::State::wants_write:
+      return read_when(Socket::wait_write, std::move(done));
+    case TlsStream::State::ended:
+      return done(asio::error::eof, {});
+    case TlsStream::State::plain:
+      plain_on_tls_ = true;
+      outbox_.use(nullptr);
+      tls_.reset();
+      [[fallthrough]];
+    case TlsStream::State::failed:
+      return done(asio::error::connection_aborted, {});
+  }
 }
 
 void Connection::send(Frames bytes, Outbox::Kind kind) {

@@ -6,13 +6,10 @@
 // reset throws away what the peer has not read yet.)
 #pragma once
 
-#include <array>
-#include <boost/asio/buffer.hpp>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <string>
-#include <utility>
+#include <string_view>
 
 #include "model/clock.hpp"
 #include "serve/limits.hpp"
@@ -55,14 +52,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool plain_on_tls() const { return plain_on_tls_; }
   [[nodiscard]] const Outbox& outbox() const { return outbox_; }
 
-  // The handler is never called from within.
-  template <typename Buffers, typename Handler>
-  void async_read_some(const Buffers& buffers, Handler&& handler) {
-    if (!tls_) return socket_.async_read_some(buffers, std::forward<Handler>(handler));
-    auto one = asio::buffer_sequence_begin(buffers);
-    while (std::next(one) != asio::buffer_sequence_end(buffers) && asio::mutable_buffer(*one).size() == 0) ++one;
-    read_tls(*one, std::forward<Handler>(handler), false);
-  }
+  // Calls `done` with what came, once something has; never from within. The bytes are there until it returns: they are
+  // in the thread's one buffer, so that a connection that waits holds none.
+  using Received = std::move_only_function<void(const ErrorCode&, std::string_view)>;
+  void read(Received done);
 
   // Nothing is sent after send_last(): its bytes hold the close frame, or the answer that ends the connection.
   void send(Frames bytes, Outbox::Kind kind = Outbox::Kind::other);
@@ -85,9 +78,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void tick(SteadyTime now);
 
  private:
-  using ReadHandler = std::move_only_function<void(const ErrorCode&, std::size_t)>;
-  // `woken`: called by the loop, so that the handler may be called at once.
-  void read_tls(asio::mutable_buffer buffer, ReadHandler handler, bool woken);
+  void read_when(Socket::wait_type ready, Received done);
+  void read_now(Received done);
   void after_send();
   void count();
   void wait_writable();

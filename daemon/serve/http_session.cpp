@@ -1,6 +1,5 @@
 #include "serve/http_session.hpp"
 
-#include <boost/asio/buffer.hpp>
 #include <utility>
 
 #include "serve/page.hpp"
@@ -84,12 +83,11 @@ void HttpSession::next() {
 
 void HttpSession::read() {
   if (std::exchange(reading_, true)) return;
-  connection_->async_read_some(
-      asio::buffer(chunk_),
-      [self = shared_from_this()](const ErrorCode& error, std::size_t size) { self->on_bytes(error, size); });
+  connection_->read(
+      [self = shared_from_this()](const ErrorCode& error, std::string_view bytes) { self->on_bytes(error, bytes); });
 }
 
-void HttpSession::on_bytes(const ErrorCode& error, std::size_t size) {
+void HttpSession::on_bytes(const ErrorCode& error, std::string_view bytes) {
   reading_ = false;
   if (connection_->closed()) return;
   if (connection_->plain_on_tls() && !connection_->ending())
@@ -98,7 +96,7 @@ void HttpSession::on_bytes(const ErrorCode& error, std::size_t size) {
   if (error || connection_->ending()) return connection_->drain_and_close(false);
   // The rest is over: from now on the head has its 5 s.
   if (!first_ && input_.empty()) deadline_ = connection_->loop().clock().steady() + head_time;
-  input_.append(chunk_.data(), size);
+  input_.append(bytes);
   next();
 }
 

@@ -32,7 +32,7 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   void next();
   [[nodiscard]] Seconds time_for_next() const;
   void read();
-  void on_bytes(const ErrorCode& error, std::size_t size);
+  void on_bytes(const ErrorCode& error, std::string_view bytes);
   // Answers a fault in what was sent; what follows it can't be trusted.
   void refuse(int status, std::string_view message);
   void handle(Request request);
@@ -42,7 +42,6 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   void send(const Answer& answer);
 
   std::shared_ptr<Connection> connection_;
-  std::array<char, 2048> chunk_{};
   std::string input_;       // what was read and not yet handled
   std::size_t looked_ = 0;  // input_ before this holds no end of a head
   SteadyTime deadline_;     // of the head that is being read

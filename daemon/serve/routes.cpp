@@ -1,4 +1,5 @@
 #include "serve/routes.hpp"
+#include "serve/handshake.hpp"
 
 #include <utility>
 
@@ -169,6 +170,7 @@ std::optional<Answer> stream_refusal(const Loop& loop, const Request& request, b
 std::optional<Answer> upgrade_refusal(const Loop& loop, const Request& request, bool allowed) {
   if (request.path != "/channels")
     return error_answer(404, "bad_request", "WebSockets are at /channels, and nowhere else");
+  if (auto refusal = handshake_refusal(request)) return refusal;
   return stream_refusal(loop, request, allowed);
 }
 

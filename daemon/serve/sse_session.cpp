@@ -111,9 +111,8 @@ void SseSession::tell(std::size_t place, const FeedError& error) {
 }
 
 void SseSession::read() {
-  // One buffer for all: nobody looks at what it holds.
-  static thread_local std::array<char, 4096> waste;
-  connection_->async_read_some(asio::buffer(waste), [self = shared_from_this()](const ErrorCode& error, std::size_t) {
+  // A stream's client has nothing to say: that it goes is what there is to hear.
+  connection_->read([self = shared_from_this()](const ErrorCode& error, std::string_view) {
     if (self->connection_->closed()) return;
     if (self->connection_->ending()) return self->connection_->drain_and_close(true);
     if (error) return self->connection_->abort();

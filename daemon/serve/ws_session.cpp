@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "serve/close_frame.hpp"
+#include "serve/handshake.hpp"
 
 namespace restream {
 
@@ -22,16 +23,16 @@ std::string with_position(std::string_view what, const std::string& position) {
 
 }  // namespace
 
-WsSession::WsSession(std::shared_ptr<Connection> connection, Admission admission)
+WsSession::WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early)
     : connection_(std::move(connection)),
       admission_(std::move(admission)),
-      stream_(connection_, connection_->loop().options().message_size),
+      stream_(connection_, std::move(early), connection_->loop().options().message_size),
       heard_(connection_->loop().now()) {}
 
 void WsSession::start(std::shared_ptr<Connection> connection, Admission admission, const Request& request,
                       std::string early) {
   Loop& loop = connection->loop();
-  const auto session = std::make_shared<WsSession>(std::move(connection), std::move(admission));
+  const auto session = std::make_shared<WsSession>(std::move(connection), std::move(admission), std::move(early));
   const std::weak_ptr<WsSession> weak = session;
   session->subscriptions_ = std::make_shared<Subscriptions>(
       session->connection_, Framing::websocket, nullptr, [weak](const std::string& position) {
@@ -48,20 +49,14 @@ void WsSession::start(std::shared_ptr<Connection> connection, Admission admissio
   session->connection_->on_closed = [weak] {
     if (const auto self = weak.lock()) self->on_closed();
   };
-  session->stream_.on_control([weak] {
+  session->stream_.on_control = [weak] {
     if (const auto self = weak.lock()) self->heard();
-  });
+  };
   loop.add(session);
-  session->stream_.accept(request, std::move(early), "restream/" + loop.options().version, subprotocol(request),
-                          [session](const ErrorCode& error) { session->on_open(error); });
-}
-
-void WsSession::on_open(const ErrorCode& error) {
-  if (error) return connection_->drain_and_close(true);
-  open_ = true;
-  heard();
-  connection_->send(frame(ready_json(connection_->loop().options().version)));
-  read();
+  const std::string server = "restream/" + loop.options().version;
+  session->connection_->send(frame_of(handshake_bytes(request, server, subprotocol(request))));
+  session->connection_->send(frame(ready_json(loop.options().version)));
+  session->read();
 }
 
 void WsSession::heard() {
@@ -73,7 +68,7 @@ void WsSession::read() {
   // A client can't make us queue more than it reads. After a close frame there is nothing to handle any more: what
   // comes is dropped, so that the client's own close can come through.
   const bool enough = busy_ || connection_->outbox().queued() > Connection::high_water;
-  if (!open_ || reading_ || connection_->closed() || (enough && !connection_->ending())) return;
+  if (reading_ || connection_->closed() || (enough && !connection_->ending())) return;
   reading_ = true;
   stream_.read([self = shared_from_this()](const ErrorCode& error, WsStream::Message message) {
     self->on_read(error, message);
@@ -228,7 +223,6 @@ void WsSession::close(std::uint16_t code, std::string_view reason) {
 }
 
 void WsSession::go_away() {
-  if (!open_) return connection_->abort();
   const std::string position = subscriptions_->resume_position();
   close(close_going_away, with_position("the server is shutting down", position));
 }
@@ -237,7 +231,6 @@ void WsSession::tick(SteadyTime now) {
   connection_->tick(now);
   if (connection_->ending()) return;
   if (connection_->stalled(now)) {
-    if (!open_) return connection_->abort();
     connection_->loop().stats().slow_disconnects.add();
     return close(close_try_again_later,
                  with_position("too slow: nothing was read for 10 s", subscriptions_->resume_position()));
@@ -247,8 +240,7 @@ void WsSession::tick(SteadyTime now) {
   // A client that has bytes to read is judged by whether it reads them; one that waits for an answer is not judged.
   if (busy_ || connection_->outbox().queued() > 0) return heard();
   if (now - heard_ >= gone_after) return connection_->abort();
-  if (now - heard_ >= ping_after && open_ && !std::exchange(pinged_, true))
-    connection_->send(frame_of(std::string(empty_ping)));
+  if (now - heard_ >= ping_after && !std::exchange(pinged_, true)) connection_->send(frame_of(std::string(empty_ping)));
 }
 
 void WsSession::on_closed() {

@@ -23,7 +23,7 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   static void start(std::shared_ptr<Connection> connection, Admission admission, const Request& request,
                     std::string early);
 
-  WsSession(std::shared_ptr<Connection> connection, Admission admission);
+  WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early);
 
   void tick(SteadyTime now) override;
   void go_away() override;
@@ -32,7 +32,6 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   [[nodiscard]] bool leaving() const override { return connection_->ending(); }
 
  private:
-  void on_open(const ErrorCode& error);
   void read();
   void on_read(const ErrorCode& error, WsStream::Message message);
   void on_closed();
@@ -61,7 +60,6 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   int faults_in_a_row_ = 0;
   SteadyTime heard_;  // when the client last gave a sign of life
   bool pinged_ = false;
-  bool open_ = false;
   bool busy_ = false;  // with a request
   bool reading_ = false;
 };
