@@ -160,7 +160,7 @@ class Run {
     } else {
       heard_status_ = false;
     }
-    queue_.emplace_back([this, attached] { subscriptions_->add(attached, Deliver::both, scenario_.snapshot); });
+    queue_.emplace_back([this, attached] { subscriptions_->add(attached, {.snapshot = scenario_.snapshot}); });
   }
   // What the serve thread does next. Its queue is ours, for the loop's own holds other things too.
   void serve_one() {
