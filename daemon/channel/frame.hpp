@@ -33,6 +33,9 @@ inline constexpr std::size_t framings = 2;
 struct Form {
   Framing framing = Framing::websocket;
   Deliver deliver = Deliver::both;
+  // From the log only the newest event of each item. The events of one poll are never two of one item, so live ones are
+  // encoded as for everybody else.
+  bool conflated = false;
   [[nodiscard]] std::size_t index() const {
     return static_cast<std::size_t>(framing) * deliver_forms + static_cast<std::size_t>(deliver);
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "channel/conflation.hpp"
 #include "channel/documents.hpp"
 #include "channel/hub_impl.hpp"
 
@@ -9,9 +10,24 @@ namespace restream {
 
 namespace {
 
+// What is looked at for one answer to a subscriber that conflates: only the newest state of each item stays in memory.
+constexpr std::size_t conflated_bytes = 8U << 20U;
 constexpr Seconds first_poll_wait{10};  // GET of a channel that was never polled
 
 FeedError no_such_channel() { return {"unavailable", "the channel has gone; subscribe again"}; }
+
+std::expected<std::vector<Event>, HistoryGone> conflated_events(Store& store, const std::string& channel, Position from,
+                                                                std::size_t max_bytes) {
+  Conflation conflation;
+  for (std::size_t seen = 0; seen < conflated_bytes; seen += max_bytes) {
+    auto events = store.events(channel, from, max_bytes);
+    if (!events) return events;
+    if (events->empty()) break;
+    from.offset = events->back().offset;
+    conflation.add(std::move(*events));
+  }
+  return conflation.take();
+}
 
 }  // namespace
 
@@ -24,7 +40,8 @@ void Hub::Impl::read_events(ChannelNumber number, std::uint64_t after, Form form
   const auto shared = std::make_shared<decltype(reply)>(std::move(reply));
   around.store.read(
       [name = channel->id.text, label = channel->label, from, form, max_bytes, shared](Store& store) {
-        const auto events = store.events(name, from, max_bytes);
+        const auto events =
+            form.conflated ? conflated_events(store, name, from, max_bytes) : store.events(name, from, max_bytes);
         if (!events) return (*shared)(std::unexpected(HistoryProblem{true, "the events have left the log"}));
         if (events->empty()) return (*shared)(HistoryChunk{nullptr, from.offset});
         (*shared)(HistoryChunk{frame_events(*label, from.epoch, *events, form), events->back().offset});

@@ -43,6 +43,8 @@ struct Subscription {
   bool reading = false;
   bool retry = false;    // the last read failed: once more, a little later
   bool excused = false;  // the subscriber was told that the log cannot be read
+  Seconds interval{0};   // events are sent at most so often
+  SteadyTime due;        // when the next may be
   std::vector<KeptStatus> statuses;
   ThreadChannel* channel = nullptr;
   std::size_t place = 0;  // in channel->subscriptions

@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int depth_limit = 16;
-constexpr std::string_view known_fields = "action, channel, params, since, snapshot, deliver";
+constexpr std::string_view known_fields = "action, channel, params, since, snapshot, deliver, conflate, interval";
 
 MessageError bad_request(std::string message) { return {.code = "bad_request", .message = std::move(message)}; }
 
@@ -34,8 +34,8 @@ class Reader {
   // The parser's calls.
   bool null() { return value("null"); }
   bool boolean(bool flag) {
-    if (in_message() && field_ == "snapshot") {
-      message.snapshot = flag;
+    if (in_message() && (field_ == "snapshot" || field_ == "conflate")) {
+      (field_ == "snapshot" ? message.delivery.snapshot : message.delivery.conflate) = flag;
       return true;
     }
     return scalar(flag ? "true" : "false", "a boolean");
@@ -76,6 +76,7 @@ class Reader {
     return true;
   }
   void deliver(const std::string& text);
+  void interval(const std::string& text);
 
   int depth_ = 0;
   bool in_params_ = false;
@@ -96,6 +97,8 @@ bool Reader::string(string_t& text) {
     message.since = text;
   } else if (field_ == "deliver") {
     deliver(text);
+  } else if (field_ == "interval") {
+    interval(text);
   } else {
     return value("a string");
   }
@@ -104,13 +107,20 @@ bool Reader::string(string_t& text) {
 
 void Reader::deliver(const std::string& text) {
   if (text == "both")
-    message.deliver = Deliver::both;
+    message.delivery.deliver = Deliver::both;
   else if (text == "item")
-    message.deliver = Deliver::item;
+    message.delivery.deliver = Deliver::item;
   else if (text == "patch")
-    message.deliver = Deliver::patch;
+    message.delivery.deliver = Deliver::patch;
   else
     complain(bad_request("field 'deliver' must be \"both\", \"item\" or \"patch\""));
+}
+
+void Reader::interval(const std::string& text) {
+  if (const auto parsed = parse_interval(text))
+    message.delivery.interval = *parsed;
+  else
+    complain(bad_request("field 'interval' must be " + std::string(interval_form)));
 }
 
 bool Reader::scalar(std::string text, std::string_view what) {
@@ -130,9 +140,9 @@ bool Reader::value(std::string_view what) {
               .message =
                   "param " + in_quotes(param_) + " must be a string, a number or a boolean, not " + std::string(what)});
   } else if (in_message()) {
-    const std::string_view expected = field_ == "params"     ? "an object"
-                                      : field_ == "snapshot" ? "a boolean"
-                                                             : "a string";
+    const std::string_view expected = field_ == "params"                             ? "an object"
+                                      : field_ == "snapshot" || field_ == "conflate" ? "a boolean"
+                                                                                     : "a string";
     complain(
         bad_request("field " + in_quotes(field_) + " must be " + std::string(expected) + ", not " + std::string(what)));
   }
@@ -163,7 +173,8 @@ bool Reader::key(string_t& name) {
   if (in_params()) param_ = name;
   if (!in_message()) return true;
   field_ = name;
-  static constexpr std::string_view fields[] = {"action", "channel", "params", "since", "snapshot", "deliver"};
+  static constexpr std::string_view fields[] = {"action",   "channel", "params",   "since",
+                                                "snapshot", "deliver", "conflate", "interval"};
   if (std::ranges::find(fields, name) == std::end(fields))
     complain(bad_request("unknown field " + in_quotes(name) + "; known fields: " + std::string(known_fields)));
   else if (std::ranges::find(seen_, name) != seen_.end())
@@ -196,6 +207,7 @@ std::expected<ClientMessage, MessageError> parse_message(std::string_view text) 
   if (!reader.action) return std::unexpected(bad_request("field 'action' is missing"));
   if (!reader.has_channel && reader.message.action != Action::unsubscribe_all)
     return std::unexpected(bad_request("field 'channel' is missing"));
+  if (!reader.message.delivery.sound()) return std::unexpected(bad_request(std::string(unsound_delivery)));
   return std::move(reader.message);
 }
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "channel/frame.hpp"
 #include "model/channel_id.hpp"
+#include "serve/delivery.hpp"
 
 namespace restream {
 
@@ -17,8 +17,7 @@ struct ClientMessage {
   std::string channel;  // the fetcher's name; empty for unsubscribe_all only
   Params params;        // numbers and booleans are text here, as they were sent
   std::string since;
-  bool snapshot = true;
-  Deliver deliver = Deliver::both;
+  Delivery delivery;
 };
 
 // `code`: bad_request, unknown_action or invalid_params.

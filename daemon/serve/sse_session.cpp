@@ -53,7 +53,7 @@ void SseSession::attach() {
                         .fetcher = channel.fetcher,
                         .params = channel.params,
                         .since = channel.since,
-                        .form = {.framing = Framing::sse, .deliver = request_.deliver},
+                        .form = request_.delivery.form(Framing::sse),
                         .visitor = {.address = connection_->address(), .access = admission_.access()}},
                        loop.on_loop<Reply>([self = shared_from_this(), place](const Reply& attached) {
                          self->on_attached(place, attached);
@@ -65,8 +65,7 @@ void SseSession::on_attached(std::size_t place, const Reply& attached) {
   --pending_;
   if (attached && !take(place, *attached)) {
     Loop& loop = connection_->loop();
-    loop.feed().detach(loop.number(), attached->channel, {.framing = Framing::sse, .deliver = request_.deliver},
-                       connection_->address());
+    loop.feed().detach(loop.number(), attached->channel, request_.delivery.form(Framing::sse), connection_->address());
   }
   if (!attached && open_) tell(place, attached.error());
   if (!attached && !open_) refused_.emplace_back(place, attached.error());
@@ -81,7 +80,7 @@ bool SseSession::take(std::size_t place, const Attached& attached) {
   if (!open_ && connection_->loop().draining()) return false;
   if (subscriptions_->find(attached.channel) != nullptr) return false;  // named twice
   if (!open_) open();
-  subscriptions_->add(attached, request_.deliver, request_.snapshot, place);
+  subscriptions_->add(attached, request_.delivery, place);
   return true;
 }
 

@@ -28,15 +28,22 @@ std::expected<void, FeedError> read_own(const Params& own, StreamRequest& out, s
     } else if (name == "_ticket") {
       // Was looked at when the request was let in.
     } else if (name == "_snapshot" && (value == "true" || value == "false")) {
-      out.snapshot = value == "true";
+      out.delivery.snapshot = value == "true";
+    } else if (name == "_conflate" && (value == "true" || value == "false")) {
+      out.delivery.conflate = value == "true";
+    } else if (name == "_interval") {
+      const auto interval = parse_interval(value);
+      if (!interval) return refuse("invalid_params", "_interval must be " + std::string(interval_form));
+      out.delivery.interval = *interval;
     } else if (name == "_deliver" && (value == "both" || value == "item" || value == "patch")) {
-      out.deliver = value == "both" ? Deliver::both : value == "item" ? Deliver::item : Deliver::patch;
+      out.delivery.deliver = value == "both" ? Deliver::both : value == "item" ? Deliver::item : Deliver::patch;
     } else {
       return refuse("invalid_params", "query name '" + name.substr(0, 64) +
-                                          "': a stream knows _since=POSITION, _snapshot=true or false, and "
-                                          "_deliver=both, item or patch");
+                                          "': a stream knows _since=POSITION, _snapshot=true or false, "
+                                          "_deliver=both, item or patch, _conflate=true or false, and _interval=2s");
     }
   }
+  if (!out.delivery.sound()) return refuse("invalid_params", std::string(unsound_delivery));
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "channel/feed.hpp"
+#include "serve/delivery.hpp"
 #include "serve/request.hpp"
 
 namespace restream {
@@ -19,8 +20,7 @@ struct StreamRequest {
     std::string text;   // as it was named, for error messages
   };
   std::vector<Channel> channels;
-  Deliver deliver = Deliver::both;
-  bool snapshot = true;
+  Delivery delivery;
   bool several = false;  // ids are those of a StreamId
 };
 

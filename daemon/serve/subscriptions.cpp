@@ -22,18 +22,20 @@ Subscriptions::Subscriptions(std::shared_ptr<Connection> connection, Framing fra
 
 Subscriptions::~Subscriptions() { clear(); }
 
-void Subscriptions::add(const Attached& attached, Deliver deliver, bool snapshot, std::size_t id_place) {
+void Subscriptions::add(const Attached& attached, const Delivery& delivery, std::size_t id_place) {
   Subscription& subscription = *all_.emplace_back(std::make_unique<Subscription>());
   subscription.owner = this;
   subscription.connection = connection_.get();
   subscription.serial = ++serial_;
   subscription.number = attached.channel;
-  subscription.form = {.framing = framing_, .deliver = deliver};
+  subscription.form = delivery.form(framing_);
+  subscription.interval = delivery.interval;
+  if (delivery.interval > Seconds{0}) ++with_interval_;
   subscription.id_place = id_place;
   subscription.label = attached.label;
   subscription.epoch = attached.head.epoch;
   subscription.cursor = attached.resumed ? attached.cursor : attached.head.offset;
-  subscription.awaiting_snapshot = !attached.resumed && snapshot;
+  subscription.awaiting_snapshot = !attached.resumed && delivery.snapshot;
   connection_->loop().channels().add(subscription, attached.head.offset);
   connection_->loop().stats().followers.at(static_cast<std::size_t>(framing_)).add();
   greet(subscription, attached);
@@ -83,6 +85,7 @@ std::vector<std::shared_ptr<const std::string>> Subscriptions::labels() const {
 void Subscriptions::leave(Subscription& subscription) {
   Loop& loop = connection_->loop();
   loop.channels().remove(subscription);
+  if (subscription.interval > Seconds{0}) --with_interval_;
   loop.stats().followers.at(static_cast<std::size_t>(framing_)).subtract(1);
   loop.feed().detach(loop.number(), subscription.number, subscription.form, connection_->address());
 }
@@ -115,16 +118,33 @@ void Subscriptions::on_batch(Subscription& subscription, const Announcement& ann
   // The snapshot will be of this batch or a later one.
   if (subscription.awaiting_snapshot || announcement.last <= subscription.cursor) return;
   const Frames& bytes = announcement.frames[subscription.form.index()];
-  const Outbox& outbox = connection_->outbox();
-  const bool room = bytes && (outbox.live_queued() == 0 ||
-                              outbox.live_queued() + bytes->size() <= connection_->loop().options().send_queue);
-  if (announcement.after == subscription.cursor && room && !subscription.reading) {
+  if (announcement.after == subscription.cursor && has_room(subscription, bytes) && !subscription.reading) {
     send(subscription, bytes, Outbox::Kind::live);
     move_cursor(subscription, announcement.last);
+    rest(subscription);
   } else {
     wait_turn(subscription);
     read_next();
   }
+}
+
+// Whether a batch may go straight to the socket.
+bool Subscriptions::has_room(const Subscription& subscription, const Frames& bytes) const {
+  const Outbox& outbox = connection_->outbox();
+  if (!bytes) return false;
+  // What waits in the queue cannot be conflated any more; in the log it can.
+  if (subscription.form.conflated) return outbox.queued() == 0 && !early(subscription);
+  return outbox.live_queued() == 0 || outbox.live_queued() + bytes->size() <= connection_->loop().options().send_queue;
+}
+
+bool Subscriptions::early(const Subscription& subscription) const {
+  return subscription.interval > Seconds{0} && connection_->loop().clock().steady() < subscription.due;
+}
+
+// Events were sent: until when no more may be. What is left over of a long log follows at once.
+void Subscriptions::rest(Subscription& subscription) const {
+  if (subscription.interval > Seconds{0} && !subscription.behind())
+    subscription.due = connection_->loop().clock().steady() + subscription.interval;
 }
 
 // By events that were sent.
@@ -155,7 +175,7 @@ void Subscriptions::settle(Subscription& subscription) {
 }
 
 void Subscriptions::wait_turn(Subscription& subscription) {
-  if (subscription.waiting || subscription.reading || subscription.retry) return;
+  if (subscription.waiting || subscription.reading || subscription.retry || early(subscription)) return;
   subscription.waiting = true;
   turns_.push_back(subscription.serial);
 }
@@ -220,6 +240,7 @@ void Subscriptions::on_snapshot(std::uint64_t serial, const std::expected<Snapsh
   subscription->awaiting_snapshot = false;
   subscription->excused = false;
   subscription->cursor = chunk->offset;
+  rest(*subscription);
   settle(*subscription);
 }
 
@@ -236,6 +257,7 @@ void Subscriptions::on_history(std::uint64_t serial, const std::expected<History
   send(*subscription, chunk->frames);
   subscription->excused = false;
   move_cursor(*subscription, chunk->last);
+  rest(*subscription);
   settle(*subscription);
 }
 
@@ -248,6 +270,11 @@ void Subscriptions::read_later(Subscription& subscription, const std::string& pr
 }
 
 void Subscriptions::tick(SteadyTime now) {
+  if (with_interval_ > 0) {
+    for (const auto& subscription : all_)
+      if (subscription->interval > Seconds{0} && subscription->behind()) wait_turn(*subscription);
+    read_next();
+  }
   if (now < retry_at_) return;
   retry_at_ = SteadyTime::max();
   for (const auto& subscription : all_)

@@ -17,6 +17,7 @@
 #include "channel/feed.hpp"
 #include "serve/channel_table.hpp"
 #include "serve/connection.hpp"
+#include "serve/delivery.hpp"
 #include "serve/stream_id.hpp"
 
 namespace restream {
@@ -33,7 +34,7 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
 
   // Sends `subscribed`, then whatever is due. The attach is detached when the subscription goes.
   // `id_place`: which of the channels of `ids` it is.
-  void add(const Attached& attached, Deliver deliver, bool snapshot, std::size_t id_place = 0);
+  void add(const Attached& attached, const Delivery& delivery, std::size_t id_place = 0);
   // Null when there is none.
   [[nodiscard]] const Subscription* find(ChannelNumber number) const;
   [[nodiscard]] std::size_t size() const { return all_.size(); }
@@ -60,6 +61,9 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   void greet(Subscription& subscription, const Attached& attached);
   void settle(Subscription& subscription);
   void move_cursor(Subscription& subscription, std::uint64_t to);
+  [[nodiscard]] bool early(const Subscription& subscription) const;
+  [[nodiscard]] bool has_room(const Subscription& subscription, const Frames& bytes) const;
+  void rest(Subscription& subscription) const;
   void wait_turn(Subscription& subscription);
   void read_next();
   void read_snapshot(Subscription& subscription);
@@ -77,6 +81,7 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   std::vector<std::unique_ptr<Subscription>> all_;
   std::deque<std::uint64_t> turns_;  // serials of those that wait to read
   std::uint64_t serial_ = 0;
+  std::size_t with_interval_ = 0;
   bool reading_ = false;
   SteadyTime retry_at_ = SteadyTime::max();
 };

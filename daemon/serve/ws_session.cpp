@@ -114,21 +114,22 @@ void WsSession::subscribe(ClientMessage message) {
                         .fetcher = std::move(message.channel),
                         .params = std::move(message.params),
                         .since = std::move(message.since),
-                        .form = {.framing = Framing::websocket, .deliver = message.deliver},
+                        .form = message.delivery.form(Framing::websocket),
                         .visitor = {.address = connection_->address(), .access = admission_.access()}};
   // Even when the client has left meanwhile, what was attached must be detached.
-  const auto reply = [weak = weak_from_this(), &loop, address = connection_->address(), deliver = message.deliver,
-                      snapshot = message.snapshot](const Reply& attached) {
+  const auto reply = [weak = weak_from_this(), &loop, address = connection_->address(),
+                      delivery = message.delivery](const Reply& attached) {
     const auto self = weak.lock();
-    const bool wanted = self && self->on_attached(attached, deliver, snapshot);
-    if (attached && !wanted) loop.feed().detach(loop.number(), attached->channel, Form{.deliver = deliver}, address);
+    const bool wanted = self && self->on_attached(attached, delivery);
+    if (attached && !wanted)
+      loop.feed().detach(loop.number(), attached->channel, delivery.form(Framing::websocket), address);
     if (self) self->done();
   };
   loop.feed().attach(std::move(request), loop.on_loop<Reply>(reply));
 }
 
 // Whether the attach has become a subscription.
-bool WsSession::on_attached(const std::expected<Attached, FeedError>& attached, Deliver deliver, bool snapshot) {
+bool WsSession::on_attached(const std::expected<Attached, FeedError>& attached, const Delivery& delivery) {
   if (!attached) {
     report(attached.error().code, attached.error().message);
     return false;
@@ -138,7 +139,7 @@ bool WsSession::on_attached(const std::expected<Attached, FeedError>& attached, 
     acknowledge_again(*twice);
     return false;
   }
-  subscriptions_->add(*attached, deliver, snapshot);
+  subscriptions_->add(*attached, delivery);
   return true;
 }
 

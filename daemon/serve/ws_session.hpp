@@ -43,7 +43,7 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   void subscribe_at_limit(ClientMessage message);
   void unsubscribe(ClientMessage message);
   void unsubscribe_all();
-  bool on_attached(const std::expected<Attached, FeedError>& attached, Deliver deliver, bool snapshot);
+  bool on_attached(const std::expected<Attached, FeedError>& attached, const Delivery& delivery);
   void done();
   void fail(std::string_view code, std::string_view message);
   void report(std::string_view code, std::string_view message);

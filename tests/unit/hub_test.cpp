@@ -188,6 +188,22 @@ TEST_CASE("history holds exactly the events after the cursor, and none beyond th
   CHECK_FALSE(world.events(attached->channel, 3).frames);
 }
 
+TEST_CASE("conflated history holds the newest event of each item, whole") {
+  World world;
+  const auto attached = world.attach();
+  for (int n = 1; n <= 4; ++n) world.poll(R"([{"id":1,"n":)" + std::to_string(n) + R"(},{"id":2}])");
+  std::optional<HistoryChunk> got;
+  world.feed.read_events(attached->channel, 1, Form{.deliver = Deliver::item, .conflated = true}, 1,
+                         world.on_loop([&](auto reply) { got = *reply; }));
+  world.run_until([&] { return got.has_value(); });
+  CHECK(got->last == 5);
+  const std::string& bytes = *got->frames;
+  CHECK(bytes.find(R"("type":"new_item")") != std::string::npos);
+  CHECK(bytes.find(R"("item":{"id":1,"n":4})") != std::string::npos);
+  CHECK(bytes.find(R"("n":3)") == std::string::npos);
+  CHECK(bytes.find("patch") == std::string::npos);
+}
+
 TEST_CASE("many snapshots of one position share their bytes") {
   World world;
   const auto attached = world.attach();

@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include "channel/conflation.hpp"
+
 namespace restream::test {
 
 bool eventually(const std::function<bool()>& condition, Millis limit) {
@@ -119,6 +121,13 @@ Feed FakeCore::feed() {
     if (reads_fail) return done(std::unexpected(HistoryProblem{.gone = false, .message = "the disk is on fire"}));
     if (after + 1 < one.first) return done(std::unexpected(HistoryProblem{.gone = true, .message = {}}));
     HistoryChunk chunk;
+    if (form.conflated) {
+      Conflation conflation;
+      conflation.add({one.events.begin() + static_cast<std::ptrdiff_t>(after), one.events.end()});
+      chunk.frames = frame_events(*one.label, fake_epoch, conflation.take(), form);
+      chunk.last = one.events.size();
+      return answer(hold_reads, [done = std::move(done), chunk] { done(chunk); });
+    }
     std::string bytes;
     for (std::uint64_t i = after; i < one.events.size() && (bytes.empty() || bytes.size() < max_bytes); ++i) {
       bytes += *frame_events(*one.label, fake_epoch, std::span(one.events).subspan(i, 1), form);
@@ -169,11 +178,12 @@ void FakeCore::append(const std::string& fetcher, std::size_t count) {
   Channel& one = channel(fetcher, {});
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t offset = one.events.size() + 1;
-    one.events.push_back(
-        {.offset = offset,
-         .time = {},
-         .change = {
-             .kind = ChangeKind::updated_item, .id = std::to_string(offset), .item = "{\"n\":1}", .patch = "[]"}});
+    one.events.push_back({.offset = offset,
+                          .time = {},
+                          .change = {.kind = ChangeKind::updated_item,
+                                     .id = std::to_string(ids == 0 ? offset : offset % ids),
+                                     .item = "{\"n\":1}",
+                                     .patch = "[]"}});
   }
 }
 

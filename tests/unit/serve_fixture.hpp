@@ -70,6 +70,8 @@ class FakeCore {
   void release();
   std::size_t held();
 
+  // How many ids the events that are appended take turns with; 0: each has its own.
+  std::atomic<std::uint64_t> ids = 0;
   std::atomic<bool> ready = true;
   std::atomic<bool> reads_fail = false;
   std::string status_at_attach;  // the state that attach() reports; empty: live

@@ -57,8 +57,8 @@ TEST_CASE("a subscribe message is read with all its fields") {
       message->params ==
       Params{{"s", "world"}, {"n", "7"}, {"f", "1.50"}, {"e", "1e3"}, {"big", "18446744073709551616"}, {"b", "true"}});
   CHECK(message->since == "x:1");
-  CHECK_FALSE(message->snapshot);
-  CHECK(message->deliver == Deliver::patch);
+  CHECK_FALSE(message->delivery.snapshot);
+  CHECK(message->delivery.deliver == Deliver::patch);
 }
 
 TEST_CASE("both spellings of unsubscribe_all are one action") {

@@ -70,8 +70,8 @@ TEST_CASE("a request for a stream is read, and Last-Event-ID counts more than _s
   CHECK(one.channels[0].fetcher == "nyt-top");
   CHECK(one.channels[0].params == Params{{"section", "books/review"}});
   CHECK(one.channels[0].since == "e:1");
-  CHECK(one.deliver == Deliver::item);
-  CHECK_FALSE(one.snapshot);
+  CHECK(one.delivery.deliver == Deliver::item);
+  CHECK_FALSE(one.delivery.snapshot);
   CHECK_FALSE(one.several);
   CHECK(parsed("/channels/a?_since=e:1", resume("e:2")).channels[0].since == "e:2");
 

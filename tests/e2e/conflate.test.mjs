@@ -1,0 +1,89 @@
+// Subscribers that want the newest state of each item alone, or to be told only so often; one poll serves them all.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EventSource } from "eventsource";
+import { eventually, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
+
+const upstream = await startUpstream();
+const daemon = await startDaemon({
+  upstream,
+  config: { fetchers: { "list-complete": { poll_interval: "100ms" } } },
+});
+
+test("an interval: at most so often, the newest state of each item, on the one poll that serves everybody", async () => {
+  const params = { name: "often" };
+  const items = (n) => [{ id: "a", n }, { id: "b", n }, { id: "still" }];
+  await upstream.setList("often", items(0));
+  const every = await daemon.subscriber();
+  await every.subscribe("list-complete", params);
+  await every.waitForItems("list-complete", params, ["a", "b", "still"]);
+  const seldom = await daemon.subscriber();
+  await seldom.subscribe("list-complete", params, { interval: "2s" });
+  await seldom.waitFor("snapshot");
+  const source = new EventSource(`${daemon.url}/channels/list-complete?name=often&_interval=2s`);
+  const streamed = [];
+  source.addEventListener("updated_item", ({ data }) => streamed.push({ at: Date.now(), ...JSON.parse(data) }));
+
+  const told = [];
+  seldom.socket.on("message", (data) => told.push({ at: Date.now(), ...JSON.parse(data) }));
+  const end = Date.now() + seconds(7);
+  let n = 0;
+  while (Date.now() < end) {
+    await upstream.setList("often", items(++n));
+    await sleep(150);
+  }
+  const last = ({ id, item }) => id === "b" && item?.n === n;
+  await every.waitFor("updated_item", last);
+  await seldom.waitFor("updated_item", last);
+  await eventually(() => streamed.some(last), { what: "the last state in the event stream" });
+  source.close();
+  for (const heard of [told.filter(({ type }) => type === "updated_item"), streamed]) {
+    // Deliveries: those that come together are one.
+    const times = heard.map(({ at }) => at).filter((at, i, all) => i === 0 || at - all[i - 1] > 500);
+    assert.ok(times.length >= 3 && times.length <= 6, `${times.length} deliveries`);
+    for (const [i, at] of times.entries()) assert.ok(i === 0 || at - times[i - 1] > 1800, `${at - times[i - 1]} ms`);
+    assert.equal(heard.length, 2 * times.length, "each item once in each delivery");
+    assert.ok(heard.every((message) => message.patch === undefined && message.item !== undefined));
+  }
+  const polls = (await upstream.stats()).log.filter(({ path }) => path === "/list/often").length;
+  const updates = every.of("list-complete", params).filter(({ type }) => type === "updated_item").length;
+  assert.ok(updates > 30, `${updates} updates for the one that wants them all`);
+  assert.ok(polls < 150, `${polls} polls`);
+  await every.close();
+  await seldom.close();
+});
+
+test("conflate: one that stopped reading finds the newest state, not all that was between", async () => {
+  const params = { name: "newest" };
+  const text = "x".repeat(400_000);
+  await upstream.setList("newest", [{ id: "a", n: 0, text }, { id: "gone" }]);
+  const fast = await daemon.subscriber();
+  await fast.subscribe("list-complete", params, { deliver: "patch" });
+  await fast.waitForItems("list-complete", params, ["a", "gone"]);
+  const slow = await daemon.subscriber();
+  await slow.subscribe("list-complete", params, { conflate: true });
+  await slow.waitForItems("list-complete", params, ["a", "gone"]);
+  slow.socket.pause();
+  const rounds = 60;
+  for (let n = 1; n <= rounds; ++n) {
+    await upstream.setList("newest", [{ id: "a", n, text }]);
+    await fast.waitFor("updated_item", ({ patch }) => patch.some(({ path, value }) => path === "/n" && value === n));
+  }
+  slow.socket.resume();
+  await slow.waitFor("updated_item", ({ item }) => item.n === rounds);
+  await slow.waitFor("removed_item", ({ id }) => id === "gone");
+  const heard = slow.of("list-complete", params).filter(({ type }) => type === "updated_item");
+  assert.ok(heard.length < rounds / 2, `${heard.length} of ${rounds} states`);
+  assert.ok(heard.every(({ patch }) => patch === undefined));
+  const counted = heard.map(({ item }) => item.n);
+  assert.deepEqual(counted, [...new Set(counted)].sort((a, b) => a - b));
+});
+
+test("patches cannot be conflated, and an interval must be one", async () => {
+  const client = await daemon.subscriber();
+  for (const more of [{ conflate: true, deliver: "patch" }, { interval: "now and then" }, { interval: "0s" }]) {
+    client.send({ action: "subscribe", channel: "list-complete", params: { name: "a" }, ...more });
+    assert.equal((await client.waitFor("error")).code, "bad_request");
+  }
+  await client.close();
+});
