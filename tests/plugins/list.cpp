@@ -1,6 +1,10 @@
-// A list at /list/{name} of a test server: {"items": [{"id": …}, …]}. Built twice: as `list`, and as `list-complete`,
-// whose answer is the whole collection.
+// A list at /list/{name} of a test server: {"items": [{"id": …}, …]}. Built as `list`; as `list-complete`, whose answer is
+// the whole collection; and as `list-shy`, with a status that means 429.
 #include <restream/fetcher.hpp>
+
+#ifndef LIST_LIMITED
+#define LIST_LIMITED
+#endif
 
 namespace {
 
@@ -15,6 +19,7 @@ struct List {
             {"keys", restream::json::array()},
             {"poll_interval", 1},
             {"params", {{"name", {{"required", true}, {"pattern", ".*[^.].*"}, {"description", "the list's name"}}}}},
+            {"limited_status", restream::json::array({LIST_LIMITED})},
             {"complete", LIST_COMPLETE}};
   }
 
