@@ -1,5 +1,5 @@
-// A list at /list/{name} of a test server: {"items": [{"id": …}, …]}. Built as `list`; as `list-complete`, whose answer is
-// the whole collection; and as `list-shy`, with a status that means 429.
+// A list at /list/{name} of a test server: {"items": [{"id": …}, …]}. Built as `list`; as `list-complete`, whose answer
+// is the whole collection; and as `list-shy`, with a status that means 429.
 #include <restream/fetcher.hpp>
 
 #ifndef LIST_LIMITED
@@ -26,7 +26,8 @@ struct List {
   static restream::Result fetch(restream::Context& context, const restream::Params& params, const restream::Keys&) {
     const auto answer = context.get("http://127.0.0.1:9/list/" + restream::percent_encode(params.at("name")));
     if (!answer.ok()) return answer.failure();
-    return restream::items(answer.json().at("items"));
+    auto body = answer.json();
+    return restream::items(std::move(body.at("items")));
   }
 };
 
