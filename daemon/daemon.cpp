@@ -67,7 +67,10 @@ PollVerdict verdict_of(const PollOutcome& outcome) {
     }
     return PollVerdict::Kind::store_failed;
   }();
-  return {.kind = kind, .status = outcome.status, .problem = outcome.problem};
+  return {.kind = kind,
+          .status = outcome.status,
+          .problem = outcome.problem,
+          .changed = outcome.events && !outcome.events->events.empty()};
 }
 
 std::vector<std::string> secrets_in(const KeyValues& keys) {

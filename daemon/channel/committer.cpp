@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint32_t polls_until_removed = 2;
 constexpr std::chrono::hours remembered_after_leaving{7 * 24};
+constexpr std::chrono::minutes longest_deferred{1};
 
 // An ItemState without its id, which is the key.
 struct Known {
@@ -66,6 +67,7 @@ struct Committer::Channel {
   bool undecided = false;  // an item is missing, or the list is suddenly empty: the next poll decides
   bool suddenly_empty = false;
   std::optional<WallTime> next_forgotten;  // when the first of the items that left is forgotten
+  WallTime written;                        // when a poll was last written
 };
 
 // One poll on its way into the store: what is written, and what is remembered once it is.
@@ -79,6 +81,7 @@ struct Committer::Plan {
   Fingerprint result;
   std::size_t skipped = 0;
   std::size_t repeated = 0;
+  bool unchanged = false;  // the result has the same bytes as the one before
   bool undecided = false;
   bool suddenly_empty = false;
   std::optional<WallTime> next_forgotten;
@@ -238,7 +241,10 @@ std::optional<Committer::Plan> Committer::plan(const PollInput& input, bool forg
   plan.repeated = channel.repeated;
   plan.next_forgotten = channel.next_forgotten;
   const bool nobody_is_due = !channel.next_forgotten || input.now < *channel.next_forgotten;
-  if (channel.result == plan.result && channel.rules == input.rules && !channel.undecided && nobody_is_due) return plan;
+  if (channel.result == plan.result && channel.rules == input.rules && !channel.undecided && nobody_is_due) {
+    plan.unchanged = true;
+    return plan;
+  }
 
   const auto sliced = slice_result(input.result, input.rules->diff);
   if (!sliced) {
@@ -297,7 +303,7 @@ void Committer::remember(Plan& plan, PollOutcome& outcome) {
   outcome.items = channel.record.items;
 }
 
-GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<const Write> others) {
+GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<const Write> others, Patience patience) {
   GroupOutcome group;
   group.polls.resize(inputs.size());
   std::vector<Write> writes(others.begin(), others.end());
@@ -315,6 +321,14 @@ GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<cons
     try {
       if (auto made = plan(inputs[i], forgotten.contains(inputs[i].channel), group.polls[i])) {
         made->input = i;
+        PollOutcome& outcome = group.polls[i];
+        const auto since = inputs[i].now - made->channel->written;
+        outcome.deferred = patience.polls && made->unchanged && since >= Seconds(0) && since < longest_deferred;
+        if (outcome.deferred) {
+          outcome.skipped = made->skipped;
+          outcome.repeated = made->repeated;
+          continue;
+        }
         plans.push_back(std::move(*made));
       }
     } catch (const StoreError& error) {
@@ -322,10 +336,12 @@ GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<cons
     }
   }
   for (const Plan& made : plans) writes.emplace_back(made.write);
-  if (writes.empty()) return group;
+  if (writes.empty() || (plans.empty() && patience.others)) return group;
+  group.written = true;
   try {
     store_.commit(writes);
   } catch (const StoreError& error) {
+    group.written = false;
     group.problem = error.what();
     for (const Plan& made : plans) fail(group.polls[made.input], error);
     return group;
@@ -333,6 +349,7 @@ GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<cons
   for (const std::string& channel : forgotten) channels_.erase(channel);
   for (Plan& made : plans) {
     remember(made, group.polls[made.input]);
+    made.channel->written = inputs[made.input].now;
     if (made.fresh) channels_[inputs[made.input].channel] = std::move(made.fresh);
   }
   return group;

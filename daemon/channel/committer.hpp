@@ -54,10 +54,20 @@ struct PollOutcome {
   std::uint64_t items = 0;
   std::size_t skipped = 0;
   std::size_t repeated = 0;
+  bool deferred = false;  // committed, but for its schedule: nothing else was to be written
+};
+
+// What need not be written at once.
+struct Patience {
+  // Polls that found nothing new (but for one a minute of each channel, which trims its log): they are `deferred`, and
+  // writing their schedules is the caller's affair.
+  bool polls = false;
+  bool others = false;  // when no poll is written
 };
 
 struct GroupOutcome {
   std::vector<PollOutcome> polls;  // in the order of the inputs
+  bool written = false;            // there was a transaction, and it is on disk
   std::string problem;             // why the transaction failed; empty when all of it, `others` too, is on disk
 };
 
@@ -69,7 +79,7 @@ class Committer {
   // Group commit: all inputs in one transaction. No two inputs of one channel. `others` (schedules, channels to forget)
   // go into the same transaction, in front. When the transaction fails, every outcome says so and nothing of it is
   // remembered.
-  GroupOutcome commit(std::span<const PollInput> inputs, std::span<const Write> others);
+  GroupOutcome commit(std::span<const PollInput> inputs, std::span<const Write> others, Patience patience = {});
 
  private:
   struct Channel;

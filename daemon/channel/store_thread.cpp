@@ -61,7 +61,7 @@ struct StoreThread::Impl {
   void take(ReadJob job);
   void take(QuotaJob job) { quotas.push_back(std::move(job)); }
   void take(Write write);
-  void flush();
+  void flush(bool all = false);
 
   std::mutex mutex;
   std::condition_variable wake;
@@ -76,6 +76,7 @@ struct StoreThread::Impl {
   std::unordered_set<std::string> polled;  // the channels in it
   std::vector<QuotaJob> quotas;            // spent before the group's polls are
   std::map<std::string, Waiting> waiting;
+  bool failing = false;                        // the last transaction failed
   bool forgets = false;                        // a channel in `waiting` is to be forgotten
   std::optional<SteadyClock::time_point> due;  // when `waiting` is written at the latest
   std::thread thread;                          // last: starts when all else is there
@@ -99,7 +100,8 @@ void StoreThread::Impl::run() {
       std::visit([this](auto& one) { take(std::move(one)); }, job);
     }
     const bool overdue = due && SteadyClock::now() >= *due;
-    if (!polls.empty() || !quotas.empty() || overdue || (last && !waiting.empty())) flush();
+    if (!polls.empty() || !quotas.empty() || overdue) flush(overdue);
+    if (last && !waiting.empty()) flush(true);
     if (last) return;
   }
 }
@@ -132,8 +134,8 @@ void StoreThread::Impl::take(Write write) {
   if (!due) due = SteadyClock::now() + longest_wait;
 }
 
-// One transaction of all that was gathered.
-void StoreThread::Impl::flush() {
+// One transaction of all that was gathered; without `all`, schedules may wait for company.
+void StoreThread::Impl::flush(bool all) {
   std::vector<Write> others;
   for (QuotaJob& job : quotas) others.emplace_back(QuotaWrite{std::move(job.record)});
   for (auto& [channel, one] : waiting) {
@@ -141,15 +143,25 @@ void StoreThread::Impl::flush() {
     if (one.schedule) others.emplace_back(*one.schedule);
   }
   const SteadyClock::time_point begin = SteadyClock::now();
-  GroupOutcome outcome = committer.commit(polls, others);
-  stats.commits.add(SteadyClock::now() - begin);
+  const bool may_wait = !all && !failing && !forgets && quotas.empty();
+  GroupOutcome outcome = committer.commit(polls, others, {.polls = !failing, .others = may_wait});
+  if (outcome.written || !outcome.problem.empty()) stats.commits.add(SteadyClock::now() - begin);
   if (!outcome.problem.empty()) stats.failures.add();
-  if (outcome.problem.empty()) {
+  failing = !outcome.problem.empty() || (failing && !outcome.written);
+  if (outcome.written) {
     waiting.clear();
     forgets = false;
     due.reset();
-  } else if (!waiting.empty()) {
+  } else if (failing && !waiting.empty()) {
     due = SteadyClock::now() + wait_after_failure;
+  }
+  // Polls that found nothing new: their schedules wait for company.
+  for (std::size_t i = 0; i < polls.size(); ++i) {
+    if (!outcome.polls[i].deferred) continue;
+    const PollInput& poll = polls[i];
+    waiting[poll.channel].schedule =
+        ScheduleWrite{.channel = poll.channel, .epoch = poll.epoch, .schedule = poll.schedule};
+    if (!due) due = begin + longest_wait;
   }
   // The answers may be long in coming back as new jobs, never on this stack: the group is free again before they run.
   auto answering = std::exchange(answers, {});

@@ -132,9 +132,19 @@ QuotaConfig read_quota(const Mapping& in) {
   return quota;
 }
 
+AdaptiveConfig read_adaptive(const Mapping& in) {
+  in.allow_only({"min", "max"});
+  AdaptiveConfig adaptive;
+  adaptive.min = in.required("min").duration(10ms, 30 * 24h);
+  const Value max = in.required("max");
+  adaptive.max = max.duration(10ms, 30 * 24h);
+  if (adaptive.max < adaptive.min) max.expected("a duration that is not below min");
+  return adaptive;
+}
+
 FetcherConfig read_fetcher(const std::string& name, const Mapping& in) {
-  in.allow_only(
-      {"plugin", "config", "enabled", "poll_interval", "force_interval", "origin", "allow_private", "quota", "pinned"});
+  in.allow_only({"plugin", "config", "enabled", "poll_interval", "force_interval", "origin", "allow_private", "quota",
+                 "pinned", "adaptive"});
   FetcherConfig out;
   out.plugin = name;
   if (const auto value = in.find("plugin")) {
@@ -145,6 +155,7 @@ FetcherConfig read_fetcher(const std::string& name, const Mapping& in) {
   if (const auto value = in.find("enabled")) out.enabled = value->flag();
   if (const auto value = in.find("poll_interval")) out.poll_interval = value->duration(10ms, 30 * 24h);
   if (const auto value = in.find("force_interval")) out.force_interval = value->flag();
+  if (const auto value = in.find("adaptive")) out.adaptive = read_adaptive(Mapping(*value));
   if (const auto value = in.find("origin")) {
     out.origin = value->text("an origin");
     if (!is_origin(*out.origin)) value->expected("an origin such as http://127.0.0.1:9000, without a path");

@@ -75,12 +75,19 @@ struct QuotaConfig {
   Seconds per{};
 };
 
+// The interval follows the channel's own rate of change within these.
+struct AdaptiveConfig {
+  Millis min{};
+  Millis max{};
+};
+
 struct FetcherConfig {
   std::string plugin;         // default: the fetcher's own name
   std::string config = "{}";  // JSON text of the free-form object
   bool enabled = true;
   std::optional<Millis> poll_interval;
   bool force_interval = false;
+  std::optional<AdaptiveConfig> adaptive;
   std::optional<std::string> origin;
   bool allow_private = false;
   std::optional<QuotaConfig> quota;

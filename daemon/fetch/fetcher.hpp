@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "fetch/adaptive.hpp"
 #include "fetch/introduction.hpp"
 #include "fetch/plugin.hpp"
 #include "fetch/quota_book.hpp"
@@ -38,6 +39,7 @@ struct FetcherSettings {
   bool enabled = true;
   std::optional<Millis> poll_interval;
   bool force_interval = false;
+  std::optional<AdaptiveRange> adaptive;
   std::string connect_to;  // config `origin`
   bool allow_private = false;
   Millis call_timeout{30000};
@@ -56,8 +58,9 @@ struct Polled {
 struct PollVerdict {
   enum class Kind : std::uint8_t { committed, bad_result, api_error, store_failed };
   Kind kind{};
-  int status = 0;       // of the API, for api_error
-  std::string problem;  // a sentence, for all but committed
+  int status = 0;        // of the API, for api_error
+  std::string problem;   // a sentence, for all but committed
+  bool changed = false;  // something was told to subscribers
 };
 
 // An `error` for a subscriber: code and sentence.

@@ -18,6 +18,8 @@ FetcherSettings settings_of(const std::string& name, const FetcherConfig& config
           .enabled = config.enabled,
           .poll_interval = config.poll_interval,
           .force_interval = config.force_interval,
+          .adaptive =
+              config.adaptive ? std::optional(AdaptiveRange{config.adaptive->min, config.adaptive->max}) : std::nullopt,
           .connect_to = config.origin.value_or(""),
           .allow_private = config.allow_private,
           .call_timeout = call_timeout,

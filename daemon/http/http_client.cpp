@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -52,6 +53,13 @@ struct Entry {
   EasyHandle easy;
 };
 
+// A request that has gone out, and when its answer must have begun.
+struct Watch {
+  SteadyTime due;
+  HttpTicket ticket = 0;
+  int request = 0;  // the how-many-eth of its transfer
+};
+
 // The requests to one origin. Tickets rise, so the lowest one that waits came first.
 struct Origin {
   std::size_t active = 0;
@@ -74,7 +82,9 @@ struct HttpClient::Impl {
   void admit(std::unique_ptr<Transfer> transfer);
   void fill(const std::string& place);
   void launch(Entry& entry);
+  void watch_sent();
   void expire();
+  void expire_silent();
   void collect();
   void end(std::map<HttpTicket, Entry>::iterator at, HttpResult result);
   void end_all();
@@ -101,6 +111,8 @@ struct HttpClient::Impl {
   std::map<HttpTicket, Entry> entries;
   std::map<std::string, Origin> origins;  // only those with something to do
   std::set<std::pair<SteadyTime, HttpTicket>> deadlines;
+  std::vector<const Transfer*> sent;  // by the curl_multi_perform() under way
+  std::deque<Watch> watched;          // all have the same time to answer in, so they are in order
   std::vector<EasyHandle> idle_handles;
 
   std::thread thread;  // last: everything above is there when it starts
@@ -156,6 +168,7 @@ void HttpClient::Impl::run() {
     expire();
     int running = 0;
     require(curl_multi_perform(multi.get(), &running));
+    watch_sent();
     collect();
     // What was started since take_orders(), also from inside `done`, has left a wakeup behind: no sleep then.
     require(curl_multi_poll(multi.get(), nullptr, 0, sleep_ms(), nullptr));
@@ -211,11 +224,30 @@ void HttpClient::Impl::fill(const std::string& place) {
 }
 
 void HttpClient::Impl::launch(Entry& entry) {
-  entry.transfer->prepare(entry.easy.get());
+  entry.transfer->prepare(entry.easy.get(), sent);
   require(curl_multi_add_handle(multi.get(), entry.easy.get()));
 }
 
+// No transfer ends while libcurl performs, so all that were sent are still there.
+void HttpClient::Impl::watch_sent() {
+  const SteadyTime due = clock.steady() + options.first_byte;
+  for (const Transfer* transfer : sent) watched.push_back({due, transfer->ticket(), transfer->requests()});
+  sent.clear();
+}
+
+// Those that have been answered, or that asked again since, have nothing to fear from their watch.
+void HttpClient::Impl::expire_silent() {
+  for (const SteadyTime now = clock.steady(); !watched.empty() && watched.front().due <= now; watched.pop_front()) {
+    const Watch& watch = watched.front();
+    const auto at = entries.find(watch.ticket);
+    if (at == entries.end()) continue;
+    const Transfer& transfer = *at->second.transfer;
+    if (transfer.is_silent() && transfer.requests() == watch.request) end(at, std::unexpected(transfer.unanswered()));
+  }
+}
+
 void HttpClient::Impl::expire() {
+  expire_silent();
   const SteadyTime now = clock.steady();
   std::vector<HttpTicket> late;
   for (auto at = deadlines.begin(); at != deadlines.end() && at->first <= now; ++at) late.push_back(at->second);
@@ -303,7 +335,9 @@ void HttpClient::Impl::end_all() {
 
 int HttpClient::Impl::sleep_ms() const {
   if (deadlines.empty()) return static_cast<int>(longest_sleep.count());
-  const auto left = std::chrono::ceil<Millis>(deadlines.begin()->first - clock.steady());
+  SteadyTime next = deadlines.begin()->first;
+  if (!watched.empty()) next = std::min(next, watched.front().due);
+  const auto left = std::chrono::ceil<Millis>(next - clock.steady());
   return static_cast<int>(std::clamp(left, Millis{0}, longest_sleep).count());
 }
 

@@ -90,7 +90,8 @@ std::optional<HttpError> Transfer::check() {
   return std::nullopt;
 }
 
-void Transfer::prepare(CURL* easy) {
+void Transfer::prepare(CURL* easy, std::vector<const Transfer*>& sent) {
+  sent_ = &sent;
   response_ = HttpResponse{};
   own_refusal_.reset();
   private_address_.clear();
@@ -220,6 +221,7 @@ int Transfer::on_ready(void* self, char* address, char*, int, int) noexcept {
     ++transfer.taken_;
   }
   ++transfer.requests_;
+  transfer.sent_->push_back(&transfer);
   return CURL_PREREQFUNC_OK;
 }
 

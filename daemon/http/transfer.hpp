@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "http/cache.hpp"
 #include "http/http_client.hpp"
@@ -35,15 +36,20 @@ class Transfer {
   [[nodiscard]] const std::string& place() const { return place_; }
   [[nodiscard]] HttpTicket ticket() const { return ticket_; }
   [[nodiscard]] SteadyTime deadline() const { return request_.deadline; }
+  [[nodiscard]] int requests() const { return requests_; }  // that have gone out
+  // Whether nothing has come for the last of them. (A large body may be on its way for longer than an answer takes.)
+  [[nodiscard]] bool is_silent() const { return header_bytes_ == 0 && request_.body.size() <= most_watched_body; }
 
-  // Sets every option for the next request: the first one, or the one that a redirect asks for.
-  void prepare(CURL* easy);
+  // Sets every option for the next request: the first one, or the one that a redirect asks for. `sent` is told of the
+  // transfer each time that a request of it goes out.
+  void prepare(CURL* easy, std::vector<const Transfer*>& sent);
 
   // libcurl is through with that request. Nothing: there is a redirect to follow, prepare() again.
   std::optional<HttpResult> finish(CURL* easy, CURLcode code);
 
   // Ends from outside, with what is known of how far it came. `active`: libcurl had it.
   [[nodiscard]] HttpError timed_out(bool active) const;
+  [[nodiscard]] HttpError unanswered() const;
   [[nodiscard]] HttpError cancelled() const;
 
   void tell(HttpResult result) {
@@ -52,6 +58,8 @@ class Transfer {
   }
 
  private:
+  static constexpr std::size_t most_watched_body = 64U << 10U;
+
   struct SlistCleanup {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
   };
@@ -94,6 +102,7 @@ class Transfer {
   bool over_quota_ = false;
 
   // Of the request under way.
+  std::vector<const Transfer*>* sent_ = nullptr;
   HeaderList sent_headers_;
   std::array<char, CURL_ERROR_SIZE> curl_says_{};
   std::string private_address_;           // one that we would not connect to

@@ -124,6 +124,11 @@ HttpError Transfer::timed_out(bool active) const {
   return error(HttpProblem::timeout, header_bytes_ == 0 ? "it did not answer in time" : "its answer took too long");
 }
 
+HttpError Transfer::unanswered() const {
+  return error(HttpProblem::timeout,
+               "it did not begin to answer within " + std::to_string(options_.first_byte.count()) + " ms");
+}
+
 HttpError Transfer::cancelled() const { return error(HttpProblem::cancelled, "the request was cancelled"); }
 
 }  // namespace restream

@@ -29,7 +29,8 @@ struct NytTop {
     const auto answer = context.get("https://api.nytimes.com/svc/topstories/v2/" + params.at("section") +
                                     ".json?api-key=" + restream::percent_encode(keys.at("api-key")));
     if (!answer.ok()) return answer.failure();
-    return restream::items(answer.json().at("results"));
+    auto body = answer.json();
+    return restream::items(std::move(body.at("results")));
   }
 
   static json sections() {

@@ -1,6 +1,10 @@
-// A list at /list/{name} of a test server: {"items": [{"id": …}, …]}. Built twice: as `list`, and as `list-complete`,
-// whose answer is the whole collection.
+// A list at /list/{name} of a test server: {"items": [{"id": …}, …]}. Built as `list`; as `list-complete`, whose answer
+// is the whole collection; and as `list-shy`, with a status that means 429.
 #include <restream/fetcher.hpp>
+
+#ifndef LIST_LIMITED
+#define LIST_LIMITED
+#endif
 
 namespace {
 
@@ -15,13 +19,15 @@ struct List {
             {"keys", restream::json::array()},
             {"poll_interval", 1},
             {"params", {{"name", {{"required", true}, {"pattern", ".*[^.].*"}, {"description", "the list's name"}}}}},
+            {"limited_status", restream::json::array({LIST_LIMITED})},
             {"complete", LIST_COMPLETE}};
   }
 
   static restream::Result fetch(restream::Context& context, const restream::Params& params, const restream::Keys&) {
     const auto answer = context.get("http://127.0.0.1:9/list/" + restream::percent_encode(params.at("name")));
     if (!answer.ok()) return answer.failure();
-    return restream::items(answer.json().at("items"));
+    auto body = answer.json();
+    return restream::items(std::move(body.at("items")));
   }
 };
 

@@ -1,4 +1,5 @@
 // The store thread: order, grouping, and what it does when the store fails.
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <future>
@@ -234,4 +235,51 @@ TEST_CASE("Many threads may hand in work at once") {
   for (std::thread& thread : threads) thread.join();
   CHECK(done == 800);
   CHECK(bench.read([](Store& store) { return store.channel("c3")->head.offset; }) == 200);
+}
+
+TEST_CASE("polls that find nothing new share a transaction, which comes within a moment") {
+  Bench bench;
+  for (int i = 0; i < 3; ++i) bench.poll("c" + std::to_string(i), "a").get();
+  const std::size_t before = bench.seen.count();
+  for (int round = 0; round < 5; ++round)
+    for (int i = 0; i < 3; ++i) {
+      const PollOutcome outcome = bench.poll("c" + std::to_string(i), "a").get();
+      CHECK(outcome.kind == PollOutcome::Kind::committed);
+      CHECK(outcome.events == nullptr);
+      CHECK(outcome.items == 1);
+      CHECK(outcome.head.offset == 1);
+    }
+  CHECK(bench.seen.count() <= before + 2);  // where the machine takes its time there may be two
+  CHECK(soon([&] { return bench.seen.count() > before; }));
+  const std::lock_guard lock(bench.seen.mutex);
+  for (const Write& write : bench.seen.commits.back()) CHECK(std::holds_alternative<ScheduleWrite>(write));
+}
+
+TEST_CASE("what waits goes along with a poll that found something, and is written when the thread ends") {
+  Bench bench;
+  const auto schedules_written = [&bench] {
+    const std::lock_guard lock(bench.seen.mutex);
+    std::ptrdiff_t all = 0;
+    for (const auto& writes : bench.seen.commits)
+      all += std::ranges::count_if(writes,
+                                   [](const Write& write) { return std::holds_alternative<ScheduleWrite>(write); });
+    return all;
+  };
+  bench.poll("quiet", "a").get();
+  bench.poll("quiet", "a").get();
+  bench.poll("lively", "a").get();
+  CHECK(schedules_written() == 1);
+  bench.poll("quiet", "a").get();
+  bench.thread.reset();
+  CHECK(schedules_written() == 2);
+}
+
+TEST_CASE("while the store fails, a poll that finds nothing new says so as well, until the store works again") {
+  Bench bench;
+  bench.poll("c", "a").get();
+  bench.seen.broken = true;
+  CHECK(bench.poll("c", "b").get().kind == PollOutcome::Kind::store_failed);
+  CHECK(bench.poll("c", "a").get().kind == PollOutcome::Kind::store_failed);
+  bench.seen.broken = false;
+  CHECK(bench.poll("c", "a").get().kind == PollOutcome::Kind::committed);
 }

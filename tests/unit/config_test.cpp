@@ -84,7 +84,7 @@ state: null
 keys: {file: null, master_key: null}
 fetchers:
   a:
-  b: {plugin: null, config: null, enabled: null, poll_interval: null, force_interval: null, origin: null,
+  b: {plugin: null, config: null, enabled: null, poll_interval: null, force_interval: null, adaptive: null, origin: null,
       allow_private: null, quota: null, pinned: null}
 )");
   check_defaults(config);
@@ -95,6 +95,7 @@ fetchers:
     CHECK(fetcher.enabled);
     CHECK_FALSE(fetcher.poll_interval);
     CHECK_FALSE(fetcher.force_interval);
+    CHECK_FALSE(fetcher.adaptive);
     CHECK_FALSE(fetcher.origin);
     CHECK_FALSE(fetcher.allow_private);
     CHECK_FALSE(fetcher.quota);
@@ -125,6 +126,7 @@ fetchers:
     enabled: false
     poll_interval: 200ms
     force_interval: true
+    adaptive: {min: 30s, max: 1h}
     origin: http://127.0.0.1:9000
     allow_private: true
     quota: {calls: 1000, per: hour}
@@ -168,6 +170,9 @@ fetchers:
   CHECK_FALSE(fetcher.enabled);
   CHECK(fetcher.poll_interval == 200ms);
   CHECK(fetcher.force_interval);
+  REQUIRE(fetcher.adaptive);
+  CHECK(fetcher.adaptive->min == 30s);
+  CHECK(fetcher.adaptive->max == 1h);
   CHECK(fetcher.origin == "http://127.0.0.1:9000");
   CHECK(fetcher.allow_private);
   REQUIRE(fetcher.quota);
@@ -296,6 +301,7 @@ TEST_CASE("the packaged file is accepted, as it is and with every comment sign t
                                 "enabled",
                                 "poll_interval",
                                 "force_interval",
+                                "adaptive",
                                 "origin",
                                 "allow_private",
                                 "quota",

@@ -1,101 +1,10 @@
-#include <restream/fetcher.h>
-
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "fake_core.hpp"
-#include "fetch/fetcher.hpp"
+#include "fetch_world.hpp"
 
 using namespace restream;
+using namespace restream::test;
 using nlohmann::json;
-using namespace std::chrono_literals;
-
-namespace {
-
-constexpr const char* metadata_text = R"({"name": "news", "description": "d", "id_field": "id",
-  "api_url": "https://api.example.com/{}", "doc_url": "u", "keys": ["api-key"], "poll_interval": 100,
-  "params": {"section": {"default": "home"}}})";
-
-// A fetcher whose world the test plays.
-struct World {
-  World() : World(FetcherSettings{.name = "news", .plugin = "news"}) {}
-  explicit World(FetcherSettings settings)
-      : fetcher(std::move(settings), core.clock(), core.loop(), [] { return 0.0; }, Log::none(), hooks()) {
-    fetcher.set_keys({{"api-key", "k-123456789"}});
-  }
-
-  FetcherHooks hooks() {
-    FetcherHooks h;
-    h.call = [this](PluginCall call) { calls.push_back(std::move(call)); };
-    h.polled = [this](Polled polled) { results.push_back(std::move(polled)); };
-    h.status = [this](const ChannelId& id, const Status& status, bool transition) {
-      if (transition)
-        heard.push_back(id.text + " " + std::string(text(status.state)) + " " + std::string(text(status.reason)));
-      last = status;
-    };
-    h.keep = [this](const ChannelId&, const Schedule& schedule) { kept = schedule; };
-    h.idle = [this](const ChannelId& id) { idle.push_back(id.text); };
-    h.settled = [this] { ++settled; };
-    return h;
-  }
-
-  void load(const std::string& metadata = metadata_text) {
-    fetcher.ask([this](PluginCall call) { calls.push_back(std::move(call)); },
-                [this](std::expected<Introduction, NoIntroduction> answered) { introduced = std::move(answered); });
-    REQUIRE(calls.size() == 1);
-    REQUIRE(calls[0].function == HostFunction::metadata);
-    answer(metadata);
-    if (!introduced) return;
-    fetcher.adopt(*introduced);
-    fetcher.plugin_changed(PluginState::ready, {});
-  }
-
-  ChannelId home() { return *fetcher.resolve({}); }
-
-  PluginCall take_call() {
-    REQUIRE_FALSE(calls.empty());
-    PluginCall call = std::move(calls.front());
-    calls.erase(calls.begin());
-    return call;
-  }
-  void answer(std::string output, int code = RESTREAM_OK) {
-    PluginReply reply;
-    reply.kind = PluginReply::Kind::returned;
-    reply.code = code;
-    reply.output = std::move(output);
-    take_call().done(std::move(reply));
-  }
-  void answer_kind(PluginReply::Kind kind) {
-    PluginReply reply;
-    reply.kind = kind;
-    reply.problem = "signal 11";
-    take_call().done(std::move(reply));
-  }
-  void commit(PollVerdict verdict = {}) {
-    REQUIRE_FALSE(results.empty());
-    const Polled polled = std::move(results.front());
-    results.erase(results.begin());
-    fetcher.finished(polled.channel.text, polled.schedule, verdict);
-  }
-  // A good poll from call to commit.
-  void poll() {
-    answer(R"({"status_code":200,"result":[]})");
-    commit();
-  }
-
-  FakeCore core;
-  std::vector<PluginCall> calls;
-  std::vector<Polled> results;
-  std::vector<std::string> heard;
-  std::vector<std::string> idle;
-  Status last;
-  Schedule kept;
-  int settled = 0;
-  std::expected<Introduction, NoIntroduction> introduced;
-  Fetcher fetcher;
-};
-
-}  // namespace
 
 TEST_CASE("nobody subscribed: no polls") {
   World world;

@@ -163,11 +163,11 @@ TEST_CASE("a plugin with the C++ face asks, reads and emits, and nothing that it
   host.started();
   const std::string request =
       R"({"call": "fetch", "channel": "stars", "params": {"of": "a/b"}, "keys": {"token": "secret"}, "config": {}})";
-  CHECK(call(host, request).output == R"({"result":[{"id":"a"},{"id":"b"}],"status_code":200})");
+  CHECK(call(host, request).output == R"({"status_code":200,"result":[{"id":"a"},{"id":"b"}]})");
   CHECK(url == "https://api.example.com/stars/a%2Fb");
 
   response.status = 404;
-  CHECK(call(host, request).output == R"({"result":"the API answered with status 404","status_code":404})");
+  CHECK(call(host, request).output == R"({"status_code":404,"result":"the API answered with status 404"})");
   response = {RESTREAM_REFUSED, 0, {}, "", "another origin"};
   CHECK(call(host, request).code == RESTREAM_REFUSED);
   CHECK(host.has_line(LogSource::plugin, RESTREAM_ERROR, "another origin"));

@@ -145,6 +145,60 @@ TEST_CASE("a server that drips is cut off at the deadline of the whole call") {
   CHECK(since(start) < 5s);
 }
 
+TEST_CASE("an answer must begin in time, though the call has more; from then on only the call's deadline counts") {
+  const HttpOptions hurried{.user_agent = "restream/test", .first_byte = 300ms};
+  HttpClient client(hurried, real_clock());
+  const SteadyTime start = std::chrono::steady_clock::now();
+  SECTION("a server that never answers") {
+    TestServer server(hang);
+    const HttpError error = refused(client, get(server.origin(), "/?key=secret", 10s));
+    CHECK(error.problem == HttpProblem::timeout);
+    CHECK(error.message == server.origin() + ": it did not begin to answer within 300 ms");
+    CHECK(error.requests == 1);
+    CHECK(since(start) >= 300ms);
+    CHECK(since(start) < 5s);
+  }
+  SECTION("a server that begins and takes its time") {
+    TestServer server([](int fd, const SeenRequest&) {
+      send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+      std::this_thread::sleep_for(700ms);
+      send_all(fd, "ok");
+      return true;
+    });
+    CHECK(got(client, get(server.origin(), "/")).body == "ok");
+    CHECK(since(start) >= 700ms);
+  }
+  SECTION("each request of a call has a time of its own") {
+    TestServer server([](int fd, const SeenRequest& request) {
+      std::this_thread::sleep_for(200ms);
+      if (request.target == "/hang") return hang(fd, request);
+      if (request.target == "/end") {
+        send_all(fd, answer(200, "", "end"));
+        return true;
+      }
+      send_all(fd, answer(302, request.target == "/" ? "Location: /end\r\n" : "Location: /hang\r\n", ""));
+      return true;
+    });
+    CHECK(got(client, get(server.origin(), "/")).body == "end");
+    CHECK(since(start) >= 400ms);
+    const HttpError error = refused(client, get(server.origin(), "/then-hang"));
+    CHECK(error.problem == HttpProblem::timeout);
+    CHECK(error.requests == 2);
+    CHECK(since(start) < 5s);
+  }
+  SECTION("a silent server's place is free again for others") {
+    TestServer server([](int fd, const SeenRequest& request) {
+      if (request.target == "/hang") return hang(fd, request);
+      send_all(fd, answer(200, "", "fine"));
+      return true;
+    });
+    HttpClient narrow(HttpOptions{.user_agent = "x", .requests_per_origin = 1, .first_byte = 300ms}, real_clock());
+    auto stuck = restream::test::start(narrow, get(server.origin(), "/hang"));
+    CHECK(got(narrow, get(server.origin(), "/")).body == "fine");
+    CHECK_FALSE(stuck.get());
+  }
+}
+
 TEST_CASE("a deadline that has passed sends nothing") {
   TestServer server(always(answer(200, "", "x")));
   HttpClient client(options, real_clock());

@@ -47,19 +47,32 @@ class TestServer {
   // Returns false to close the connection.
   using Handler = std::function<bool(int fd, const SeenRequest& request)>;
 
-  explicit TestServer(Handler handler, bool six = false) : handler_(std::move(handler)), six_(six) {
-    listener_ = ::socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct At {
+    std::string address;
+    int port = 0;  // 0: a free one
+  };
+
+  explicit TestServer(Handler handler, bool six = false)
+      : TestServer(std::move(handler), At{six ? "::1" : "127.0.0.1", 0}) {}
+
+  TestServer(Handler handler, const At& at)
+      : handler_(std::move(handler)), six_(at.address.find(':') != std::string::npos) {
+    listener_ = ::socket(six_ ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_storage address{};
     socklen_t size = 0;
-    if (six) {
+    if (six_) {
+      const int only = 1;
+      ::setsockopt(listener_, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
       sockaddr_in6 in{};
       in.sin6_family = AF_INET6;
-      in.sin6_addr = in6addr_loopback;
+      in.sin6_port = htons(static_cast<std::uint16_t>(at.port));
+      ::inet_pton(AF_INET6, at.address.c_str(), &in.sin6_addr);
       std::memcpy(&address, &in, size = sizeof in);
     } else {
       sockaddr_in in{};
       in.sin_family = AF_INET;
-      in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      in.sin_port = htons(static_cast<std::uint16_t>(at.port));
+      ::inet_pton(AF_INET, at.address.c_str(), &in.sin_addr);
       std::memcpy(&address, &in, size = sizeof in);
     }
     const auto* generic = reinterpret_cast<const sockaddr*>(&address);
@@ -67,7 +80,7 @@ class TestServer {
     sockaddr_storage bound{};
     size = sizeof bound;
     ::getsockname(listener_, reinterpret_cast<sockaddr*>(&bound), &size);
-    if (six) {
+    if (six_) {
       sockaddr_in6 in{};
       std::memcpy(&in, &bound, sizeof in);
       port_ = ntohs(in.sin6_port);

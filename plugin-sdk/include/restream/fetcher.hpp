@@ -6,7 +6,8 @@
 //                                   const restream::Keys& keys) {
 //       const auto answer = context.get("https://api.example.com/stars/" + restream::percent_encode(params.at("of")));
 //       if (!answer.ok()) return answer.failure();
-//       return restream::items(answer.json().at("stars"));
+//       auto body = answer.json();
+//       return restream::items(std::move(body.at("stars")));
 //     }
 //   };
 //   RESTREAM_FETCHER(Stars)
@@ -60,17 +61,24 @@ namespace detail {
 // More than any API needs, and few enough for a host thread's small stack: writing JSON recurses.
 inline constexpr int max_nesting = 200;
 
+// Where the string that begins at `begin` ends: at a quote with an even number of backslashes before it.
+inline std::size_t end_of_string(std::string_view text, std::size_t begin) {
+  for (std::size_t end = begin;;) {
+    end = text.find('"', end + 1);
+    if (end == std::string_view::npos) return text.size();
+    std::size_t first = end;
+    while (text[first - 1] == '\\') --first;
+    if ((end - first) % 2 == 0) return end;
+  }
+}
+
 // Whether arrays and objects in `text` are nested deeper than that.
 inline bool is_too_deep(std::string_view text) {
   int depth = 0;
-  bool in_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
+    if (c == '"') {
+      i = end_of_string(text, i);
     } else if (c == '[' || c == '{') {
       if (++depth > max_nesting) return true;
     } else if (c == ']' || c == '}') {
@@ -216,7 +224,11 @@ std::int32_t run_fetch(const restream_call* call) noexcept {
     const json request = json::parse(std::string_view(call->request.data, call->request.size));
     Context context(*call, request.value("config", json::object()));
     const Result result = Fetcher::fetch(context, request.at("params").get<Params>(), request.at("keys").get<Keys>());
-    return emit(call, {{"status_code", result.status_code}, {"result", result.result}});
+    // In pieces: an object made of them would be a copy of all items.
+    const std::string head = R"({"status_code":)" + std::to_string(result.status_code) + R"(,"result":)";
+    std::int32_t code = call->emit(call, head.data(), head.size());
+    if (code == RESTREAM_OK) code = emit(call, result.result);
+    return code == RESTREAM_OK ? call->emit(call, "}", 1) : code;
   });
 }
 

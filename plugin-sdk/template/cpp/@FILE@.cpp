@@ -23,7 +23,8 @@ struct @TYPE@ {
     const auto answer =
         context.get("https://api.example.com/things?topic=" + restream::percent_encode(params.at("topic")));
     if (!answer.ok()) return answer.failure();
-    return restream::items(answer.json().at("things"));  // throws when the answer has another shape: the poll fails
+    auto body = answer.json();
+    return restream::items(std::move(body.at("things")));  // throws when the answer has another shape: the poll fails
   }
 };
 

@@ -1,0 +1,169 @@
+// A fetcher's channels: which there are, who is wanted, when each is due and whether the quota lets it. Runs on: core.
+#include "fetch/fetcher_impl.hpp"
+#include "fetch/quota_terms.hpp"
+
+namespace restream {
+
+namespace {
+
+constexpr Seconds linger{60};  // polls go on for this long after the last subscriber left
+
+}  // namespace
+
+std::expected<ChannelId, Refusal> Fetcher::Impl::resolve(Params given) const {
+  if (!settings.enabled)
+    return std::unexpected(Refusal{"unavailable", "fetcher '" + settings.name + "' is disabled in the configuration"});
+  if (ended != Reason::none && !metadata)
+    return std::unexpected(Refusal{"unavailable", "fetcher '" + settings.name + "' is unavailable: " + end_problem});
+  if (!metadata)
+    return std::unexpected(
+        Refusal{"unavailable", "fetcher '" + settings.name + "' is not up: " + plugin_problem + "; try again later"});
+  auto id = canonical_channel(settings.name, metadata->params, std::move(given));
+  if (!id) return std::unexpected(Refusal{"invalid_params", id.error().message});
+  if (const auto known = renamed.find(id->text); known != renamed.end())
+    if (const auto poll = polls.find(known->second); poll != polls.end()) return poll->second.id;
+  return std::move(*id);
+}
+
+void Fetcher::Impl::want(const ChannelId& id, const Schedule& known) {
+  if (const auto found = polls.find(id.text); found != polls.end()) {
+    found->second.wanted = true;
+    found->second.schedule.last_demand = clock.wall();
+    return;
+  }
+  ChannelPoll& poll = polls.try_emplace(id.text).first->second;
+  poll.id = id;
+  poll.params = id.params;
+  poll.schedule = known;
+  poll.schedule.last_demand = clock.wall();
+  poll.status.at = clock.wall();
+  set_pace(poll);
+  if (ended != Reason::none) {
+    tell(poll, state_when_ended(), ended, end_problem, std::nullopt);
+    return;
+  }
+  begin(poll);
+}
+
+void Fetcher::Impl::begin(ChannelPoll& poll) {
+  if (poll.in_flight) return;  // its end plans the next one
+  poll.waiting = false;
+  const Schedule& known = poll.schedule;
+  const Millis delay = delay_of_first(adaptive ? adaptive->max : interval, known, clock.wall());
+  const WallTime next = clock.wall() + delay;
+  if (known.last_poll && known.failures == 0) {
+    tell(poll, State::live, Reason::none, "the last poll succeeded", next);
+  } else {
+    tell(poll, State::pending, Reason::none,
+         known.last_poll ? "the last poll failed; the next one is due" : "not polled yet", next);
+  }
+  plan(poll, delay);
+}
+
+void Fetcher::Impl::unwant(const std::string& name) {
+  const auto found = polls.find(name);
+  if (found == polls.end()) return;
+  found->second.wanted = false;
+  found->second.schedule.last_demand = clock.wall();
+  found->second.linger_until = clock.steady() + linger;
+  loop.at(found->second.linger_until, [weak = weak_from_this(), name] {
+    if (const auto self = weak.lock()) self->drop_if_unwanted(name);
+  });
+}
+
+void Fetcher::Impl::set_quota_terms() {
+  if (!quota || !metadata) return;
+  quota->set_terms(quota_terms(*metadata, settings.quota, keys, *rules, hooks.name_credential));
+}
+
+void Fetcher::Impl::ask_quota(ChannelPoll& poll) {
+  if (std::exchange(poll.queued, true)) return;
+  QuotaTurn turn;
+  turn.go = [weak = weak_from_this(), name = poll.id.text](std::shared_ptr<Allowance> allowance) {
+    const auto self = weak.lock();
+    const auto found = self ? self->polls.find(name) : decltype(self->polls.find(name)){};
+    if (!self || found == self->polls.end() || found->second.in_flight) return allowance->finish();
+    found->second.queued = false;
+    found->second.allowance = std::move(allowance);
+    self->poll_now(found->second);
+    self->give_back(found->second);
+  };
+  turn.wait = [weak = weak_from_this(), name = poll.id.text](WallTime until) {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (const auto found = self->polls.find(name); found != self->polls.end())
+      self->tell(found->second, State::limited, Reason::quota,
+                 "the quota is used up; the next poll comes when there are calls again", until);
+  };
+  quota->ask(poll.id.text, interval_of(poll), !poll.schedule.last_poll, std::move(turn));
+}
+
+void Fetcher::Impl::give_back(ChannelPoll& poll) {
+  if (!poll.in_flight && poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
+}
+
+WallTime Fetcher::Impl::next_poll(const ChannelPoll& poll, const Schedule& schedule) const {
+  const Millis delay = std::chrono::ceil<Millis>(*schedule.not_before - *schedule.last_poll);
+  return quota ? *schedule.last_poll + quota->stretched(poll.id.text, delay) : *schedule.not_before;
+}
+
+bool Fetcher::Impl::drop_if_unwanted(const std::string& name) {
+  const auto found = polls.find(name);
+  if (found == polls.end()) return true;
+  const ChannelPoll& poll = found->second;
+  if (poll.wanted || poll.in_flight || clock.steady() < poll.linger_until) return false;
+  table.clear(name);
+  if (quota) quota->leave(name);
+  const ChannelId id = poll.id;
+  hooks.keep(id, poll.schedule);
+  polls.erase(found);
+  hooks.idle(id);
+  return true;
+}
+
+// What a channel's pace was before it was left, or before a restart, shows in when its next poll was due.
+void Fetcher::Impl::set_pace(ChannelPoll& poll) {
+  poll.pace.reset();
+  if (!adaptive) return;
+  const Schedule& known = poll.schedule;
+  const bool tells = known.last_poll && known.not_before && known.failures == 0;
+  const Millis before = tells ? std::chrono::duration_cast<Millis>(*known.not_before - *known.last_poll) : interval;
+  poll.pace.emplace(*adaptive, before, clock.steady());
+}
+
+Millis Fetcher::Impl::interval_of(const ChannelPoll& poll) const {
+  return poll.pace ? poll.pace->interval(clock.steady()) : interval;
+}
+
+void Fetcher::Impl::plan(ChannelPoll& poll, Millis delay) {
+  const SteadyTime due = clock.steady() + delay;
+  table.set(poll.id.text, due);
+  if (wake && *wake <= due) return;
+  wake = due;
+  loop.at(due, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->on_wake();
+  });
+}
+
+void Fetcher::Impl::on_wake() {
+  wake.reset();
+  const SteadyTime now = clock.steady();
+  while (auto name = table.take_due(now))
+    if (!drop_if_unwanted(*name)) poll_now(polls.at(*name));
+  const auto next = table.earliest();
+  if (!next) return;
+  wake = next;
+  loop.at(*next, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->on_wake();
+  });
+}
+
+void Fetcher::Impl::resume_waiting() {
+  std::vector<std::string> names;
+  for (auto& [name, poll] : polls)
+    if (poll.waiting) names.push_back(name);
+  for (const std::string& name : names)
+    if (const auto found = polls.find(name); found != polls.end()) poll_now(found->second);
+}
+
+}  // namespace restream

@@ -1,0 +1,116 @@
+// What a fetcher is made of: shared by fetcher.cpp (the public face), fetcher_plugin.cpp (versions of the plugin, and
+// what becomes of channels with them), fetcher_channels.cpp (who is wanted, and whose turn it is), fetcher_polls.cpp
+// (one poll from call to verdict) and fetcher_view.cpp (what people see). Runs on: core.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "fetch/fetcher.hpp"
+#include "fetch/timetable.hpp"
+#include "fetch/verdicts.hpp"
+
+namespace restream {
+
+struct ChannelPoll {
+  ChannelId id;
+  Params params;  // handed to the plugin: the id's, and defaults that a later version added
+  Schedule schedule;
+  Status status;
+  bool wanted = true;
+  SteadyTime linger_until;
+  bool in_flight = false;                 // called, or its result is being committed
+  bool waiting = false;                   // due, but the plugin is down or a key is missing
+  bool queued = false;                    // due, and its turn has not come
+  bool refused = false;                   // the plugin does not take its params any more
+  std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
+  std::shared_ptr<Allowance> allowance;
+  SteadyTime called;         // when the poll under way began
+  Hints hints;               // of the poll under way
+  std::optional<Pace> pace;  // where the interval is adaptive
+};
+
+struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
+  Impl(FetcherSettings given, Clock c, CoreLoop l, Random r, Log lg, FetcherHooks h);
+
+  // fetcher_plugin.cpp
+  void plugin_changed(PluginState state, const std::string& problem);
+  void ask(const std::function<void(PluginCall)>& call,
+           std::function<void(std::expected<Introduction, NoIntroduction>)> done);
+  void adopt(Introduction introduction);
+  void set_adaptive();
+  void refuse(const std::string& reason);
+  void end_all(Reason reason, const std::string& problem);
+  [[nodiscard]] State state_when_ended() const;
+  // A channel that another version of the plugin began.
+  void fit(ChannelPoll& poll, bool had_ended);
+  void settle();
+
+  // fetcher_channels.cpp
+  [[nodiscard]] std::expected<ChannelId, Refusal> resolve(Params given) const;
+  void want(const ChannelId& id, const Schedule& known);
+  void unwant(const std::string& name);
+  // Polls begin, for the first time or again.
+  void begin(ChannelPoll& poll);
+  // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
+  bool drop_if_unwanted(const std::string& name);
+  void plan(ChannelPoll& poll, Millis delay);
+  void set_pace(ChannelPoll& poll);
+  [[nodiscard]] Millis interval_of(const ChannelPoll& poll) const;
+  void on_wake();
+  void resume_waiting();
+  void set_quota_terms();
+  // Comes back by poll_now() with the allowance.
+  void ask_quota(ChannelPoll& poll);
+  // What a poll that did not begin, or that is over, has not used.
+  void give_back(ChannelPoll& poll);
+  [[nodiscard]] WallTime next_poll(const ChannelPoll& poll, const Schedule& schedule) const;
+
+  // fetcher_polls.cpp
+  void poll_now(ChannelPoll& poll);
+  void on_reply(const std::string& name, PluginReply reply);
+  void finished(const std::string& name, const Schedule& schedule, const PollVerdict& verdict);
+  // A poll that was under way when its channel ended changes nothing about that.
+  bool stays_ended(const ChannelPoll& poll);
+  void quicken(ChannelPoll& poll);
+  void fail(ChannelPoll& poll, Failure failure);
+  void tell(ChannelPoll& poll, State state, Reason reason, const std::string& message, std::optional<WallTime> next);
+  [[nodiscard]] std::string missing_keys() const;  // those declared that have no value; or empty
+
+  // fetcher_view.cpp
+  [[nodiscard]] std::pair<State, Reason> health() const;
+  [[nodiscard]] std::string describe(std::uint64_t restarts, const std::string& last_error) const;
+
+  FetcherSettings settings;
+  Clock clock;
+  CoreLoop loop;
+  Random random;
+  Log log;
+  FetcherHooks hooks;
+  Counts counts;
+  std::shared_ptr<QuotaMember> quota;  // null: nothing is counted
+
+  PluginState plugin_state = PluginState::loading;
+  std::string plugin_problem = "it is being loaded";
+  bool is_settled = false;
+  Reason ended = Reason::none;  // refused, held, removed, or crashed since: no polls until a version is adopted
+  bool refused_alone = false;   // the version that serves others is no good for this fetcher
+  std::string end_problem;
+  std::string result_problem;  // of the last result that could not be used, whichever channel's
+  std::shared_ptr<const Metadata> metadata;
+  std::shared_ptr<const HttpRules> rules;
+  Millis interval{0};  // of every channel, or where an adaptive one begins
+  std::optional<AdaptiveRange> adaptive;
+  std::map<std::string, std::string> keys;
+
+  std::unordered_map<std::string, ChannelPoll> polls;
+  std::map<std::string, std::string> renamed;  // canonical id today -> the id under which the channel lives
+  Timetable table;
+  std::optional<SteadyTime> wake;  // the earliest time for which the loop was asked
+};
+
+}  // namespace restream

@@ -1,0 +1,132 @@
+// A fetcher and the versions of its plugin: metadata that is asked for, adopted or refused, and what becomes of the
+// channels then. Runs on: core.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "fetch/fetcher_impl.hpp"
+
+namespace restream {
+
+namespace {
+
+constexpr Millis metadata_timeout{2000};
+
+}  // namespace
+
+void Fetcher::Impl::plugin_changed(PluginState state, const std::string& problem) {
+  plugin_state = state;
+  plugin_problem = problem;
+  if (!settings.enabled) return;
+  switch (state) {
+    case PluginState::loading:
+      return;
+    case PluginState::ready:
+      return resume_waiting();
+    case PluginState::restarting:
+      // Another version is there by now, and cannot get on its feet: that is news, but no reason to poll.
+      if (ended != Reason::none && !refused_alone) end_all(Reason::plugin_crashed, "the plugin is down: " + problem);
+      if (!metadata) settle();
+      return;
+    case PluginState::refused:
+      return end_all(Reason::refused, problem);
+    case PluginState::held:
+      return end_all(Reason::held, problem);
+    case PluginState::removed:
+      return end_all(Reason::removed, problem);
+  }
+}
+
+void Fetcher::Impl::ask(const std::function<void(PluginCall)>& call,
+                        std::function<void(std::expected<Introduction, NoIntroduction>)> done) {
+  const nlohmann::json request = {{"call", "metadata"}, {"config", nlohmann::json::parse(settings.config)}};
+  call({.function = HostFunction::metadata,
+        .request = request.dump(),
+        .timeout = metadata_timeout,
+        .rules = nullptr,
+        .done = [weak = weak_from_this(), done = std::move(done)](PluginReply reply) {
+          if (const auto self = weak.lock()) done(read_introduction(reply, self->settings));
+        }});
+}
+
+void Fetcher::Impl::adopt(Introduction introduction) {
+  metadata = std::move(introduction.metadata);
+  rules = std::move(introduction.rules);
+  set_quota_terms();
+  interval = std::chrono::duration_cast<Millis>(metadata->poll_interval);
+  if (settings.poll_interval && (settings.force_interval || *settings.poll_interval > interval)) {
+    interval = *settings.poll_interval;
+  } else if (settings.poll_interval && *settings.poll_interval < interval) {
+    log.warning("poll_interval is below the fetcher's own, which stays; force_interval: true would set it",
+                {{"fetcher", settings.name}, {"interval", std::to_string(interval.count()) + "ms"}});
+  }
+  set_adaptive();
+  log.info(
+      "fetcher ready",
+      {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"interval", std::to_string(interval.count()) + "ms"}});
+  const bool had_ended = std::exchange(ended, Reason::none) != Reason::none;
+  refused_alone = false;
+  end_problem.clear();
+  renamed.clear();
+  for (auto& [name, poll] : polls) fit(poll, had_ended);
+  settle();
+}
+
+// The configuration's range, but never below the fetcher's own interval.
+void Fetcher::Impl::set_adaptive() {
+  adaptive = settings.adaptive;
+  if (!adaptive) return;
+  const auto own = std::chrono::duration_cast<Millis>(metadata->poll_interval);
+  if (!settings.force_interval && adaptive->min < own) {
+    log.warning(
+        "adaptive.min is below the fetcher's own interval, which is taken instead; force_interval: true would "
+        "allow it",
+        {{"fetcher", settings.name}, {"interval", std::to_string(own.count()) + "ms"}});
+    adaptive->min = own;
+    adaptive->max = std::max(adaptive->max, own);
+  }
+  interval = std::clamp(interval, adaptive->min, adaptive->max);
+}
+
+void Fetcher::Impl::fit(ChannelPoll& poll, bool had_ended) {
+  auto id = canonical_channel(settings.name, metadata->params, poll.id.params);
+  if (!id) {
+    poll.refused = true;
+    table.clear(poll.id.text);
+    tell(poll, State::unavailable, Reason::refused,
+         "this version of the plugin does not take its params: " + id.error().message, std::nullopt);
+    return;
+  }
+  // A new param with a default makes another id of the same params; the channel keeps the one that its log has.
+  if (id->text != poll.id.text && !polls.contains(id->text)) renamed.emplace(id->text, poll.id.text);
+  poll.params = std::move(id->params);
+  set_pace(poll);
+  if (std::exchange(poll.refused, false) || had_ended) begin(poll);
+}
+
+void Fetcher::Impl::refuse(const std::string& reason) {
+  log.error("fetcher refused", {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"reason", reason}});
+  end_all(Reason::refused, reason);
+  refused_alone = true;
+}
+
+void Fetcher::Impl::end_all(Reason reason, const std::string& problem) {
+  ended = reason;
+  end_problem = problem;
+  refused_alone = false;
+  for (auto& [name, poll] : polls) {
+    table.clear(name);
+    tell(poll, state_when_ended(), reason, problem, std::nullopt);
+  }
+  settle();
+}
+
+State Fetcher::Impl::state_when_ended() const {
+  return ended == Reason::plugin_crashed ? State::failing : State::unavailable;
+}
+
+void Fetcher::Impl::settle() {
+  is_settled = true;
+  hooks.settled();
+}
+
+}  // namespace restream

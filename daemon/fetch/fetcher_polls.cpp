@@ -1,0 +1,156 @@
+// One poll of a channel: from the call into the plugin to what the commit said of it. Runs on: core.
+#include <restream/fetcher.h>
+
+#include <nlohmann/json.hpp>
+
+#include "fetch/fetcher_impl.hpp"
+
+namespace restream {
+
+std::string Fetcher::Impl::missing_keys() const {
+  std::string missing;
+  for (const std::string& key : metadata->keys)
+    if (!keys.contains(key)) missing += (missing.empty() ? "" : ", ") + key;
+  return missing;
+}
+
+void Fetcher::Impl::poll_now(ChannelPoll& poll) {
+  if (poll.in_flight || poll.refused || ended != Reason::none) return;
+  poll.waiting = true;
+  if (plugin_state != PluginState::ready) {
+    if (plugin_state == PluginState::restarting)
+      tell(poll, State::failing, Reason::plugin_crashed, "the plugin is down: " + plugin_problem, std::nullopt);
+    return;
+  }
+  if (const std::string missing = missing_keys(); !missing.empty()) {
+    tell(poll, State::needs_key, Reason::missing_key,
+         "missing in the keystore: " + missing + "; set it with `restream-keys set " + settings.name + " " +
+             missing.substr(0, missing.find(',')) + "`",
+         std::nullopt);
+    return;
+  }
+  poll.waiting = false;
+  if (quota && !poll.allowance) return ask_quota(poll);
+  poll.in_flight = true;
+  poll.called = clock.steady();
+  poll.asked = metadata;
+  poll.hints = {};
+  nlohmann::json declared = nlohmann::json::object();
+  for (const std::string& key : metadata->keys) declared[key] = keys.at(key);
+  nlohmann::json params = nlohmann::json::object();
+  for (const auto& [name, value] : poll.params) params[name] = value;
+  const nlohmann::json request = {{"call", "fetch"},
+                                  {"channel", settings.name},
+                                  {"params", std::move(params)},
+                                  {"keys", std::move(declared)},
+                                  {"config", nlohmann::json::parse(settings.config)}};
+  hooks.call({.function = HostFunction::fetch,
+              .request = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+              .timeout = settings.call_timeout,
+              .rules = rules,
+              .allowance = poll.allowance,
+              .limited_status = metadata->limited_status,
+              .trust = poll.schedule.failures > 0 ? CallTrust::failed
+                       : poll.schedule.last_poll  ? CallTrust::proven
+                                                  : CallTrust::fresh,
+              .done = [weak = weak_from_this(), name = poll.id.text](PluginReply reply) {
+                if (const auto self = weak.lock()) self->on_reply(name, std::move(reply));
+              }});
+}
+
+void Fetcher::Impl::on_reply(const std::string& name, PluginReply reply) {
+  ChannelPoll& poll = polls.at(name);  // a channel with a poll in flight is never dropped
+  poll.hints = reply.hints;
+  counts.seconds.add(clock.steady() - poll.called);
+  if (poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
+  if (reply.kind == PluginReply::Kind::retry) {
+    poll.in_flight = false;
+    poll.waiting = true;
+    if (plugin_state == PluginState::ready) poll_now(poll);
+  } else if (reply.kind == PluginReply::Kind::returned && reply.code == RESTREAM_OK) {
+    Schedule after = poll.schedule;
+    after.last_poll = clock.wall();
+    after.not_before = *after.last_poll + delay_after_success(interval_of(poll), poll.hints, random());
+    after.failures = 0;
+    if (poll.wanted) after.last_demand = *after.last_poll;
+    hooks.polled(
+        {.channel = poll.id, .metadata = poll.asked, .result = std::move(reply.output), .schedule = std::move(after)});
+  } else {
+    fail(poll, failure_of_reply(reply));
+  }
+}
+
+void Fetcher::Impl::finished(const std::string& name, const Schedule& schedule, const PollVerdict& verdict) {
+  const auto found = polls.find(name);
+  if (found == polls.end()) return;
+  ChannelPoll& poll = found->second;
+  switch (verdict.kind) {
+    case PollVerdict::Kind::committed: {
+      poll.in_flight = false;
+      ++counts.polls[Reason::none];
+      poll.schedule = schedule;
+      if (poll.pace && verdict.changed) quicken(poll);
+      if (stays_ended(poll)) return;
+      tell(poll, State::live, Reason::none, "the last poll succeeded", next_poll(poll, poll.schedule));
+      const auto delay = std::chrono::ceil<Millis>(*poll.schedule.not_before - *poll.schedule.last_poll);
+      if (!drop_if_unwanted(name)) plan(poll, delay);
+      return;
+    }
+    case PollVerdict::Kind::store_failed:
+      // Not the API's fault: what was fetched is dropped, the state before it stays, and the next poll is an interval
+      // off.
+      poll.in_flight = false;
+      log.error("a poll could not be written and was dropped", {{"channel", name}, {"reason", verdict.problem}});
+      if (stays_ended(poll)) return;
+      if (!drop_if_unwanted(name)) plan(poll, interval_of(poll));
+      return;
+    case PollVerdict::Kind::bad_result:
+      return fail(poll, {State::failing, Reason::bad_result, verdict.problem});
+    case PollVerdict::Kind::api_error:
+      return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints, poll.asked->limited_status));
+  }
+}
+
+// The schedule that was committed with the poll could not know yet that it would find something.
+void Fetcher::Impl::quicken(ChannelPoll& poll) {
+  poll.pace->changed(clock.steady());
+  poll.schedule.not_before = *poll.schedule.last_poll + delay_after_success(interval_of(poll), poll.hints, random());
+  hooks.keep(poll.id, poll.schedule);
+}
+
+bool Fetcher::Impl::stays_ended(const ChannelPoll& poll) {
+  if (ended == Reason::none && !poll.refused) return false;
+  drop_if_unwanted(poll.id.text);
+  return true;
+}
+
+void Fetcher::Impl::fail(ChannelPoll& poll, Failure failure) {
+  poll.in_flight = false;
+  ++counts.polls[failure.reason];
+  if (failure.reason == Reason::bad_result) result_problem = log.redact(poll.id.text + ": " + failure.message);
+  const WallTime now = clock.wall();
+  ++poll.schedule.failures;
+  const Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
+  poll.schedule.last_poll = now;
+  poll.schedule.not_before = now + delay;
+  hooks.keep(poll.id, poll.schedule);
+  if (stays_ended(poll)) return;
+  tell(poll, failure.state, failure.reason, failure.message, poll.schedule.not_before);
+  if (!drop_if_unwanted(poll.id.text)) plan(poll, delay);
+}
+
+void Fetcher::Impl::tell(ChannelPoll& poll, State state, Reason reason, const std::string& message,
+                         std::optional<WallTime> next) {
+  const bool transition = poll.status.state != state || poll.status.reason != reason;
+  if (transition) poll.status.at = clock.wall();
+  poll.status.state = state;
+  poll.status.reason = reason;
+  poll.status.message = log.redact(message);
+  poll.status.next_poll = next;
+  if (transition && state != State::pending)
+    log.write(state == State::live ? LogLevel::info : LogLevel::warning, "channel " + std::string(text(state)),
+              {{"channel", poll.id.text}, {"reason", std::string(text(reason))}, {"message", poll.status.message}});
+  hooks.status(poll.id, poll.status, transition);
+}
+
+}  // namespace restream
