@@ -13,7 +13,7 @@ test_packages=(catch2 curl openssl zlib1g-dev nats-server nginx-light chromium p
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 # What the Debian packages are made and judged with, and what they are tested in.
 package_packages=(dpkg-dev debhelper lintian go-md2man)
-machine_packages=(debootstrap systemd-container)
+machine_packages=(debootstrap systemd-container iproute2)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 
