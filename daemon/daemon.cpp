@@ -394,7 +394,7 @@ struct Daemon::Impl {
     if (config.keys != before.keys) keyring = Keyring(config.keys, config.state.directory);
     if (before.tokens && !config.tokens) {
       log.warning("auth.tokens is not in the configuration any more: everybody who can connect may listen");
-      server.set_tokens(std::nullopt);
+      server.ask_no_tokens();
     }
     if (before.listen.tls && !config.listen.tls) {
       log.warning("listen.tls is not in the configuration any more: new connections are plain");

@@ -62,10 +62,12 @@ void Server::on_each(const Job& job) {
   }
 }
 
-void Server::set_tokens(std::optional<std::vector<TokenEntry>> entries) {
-  on_each([tokens = entries ? std::make_shared<const Tokens>(std::move(*entries)) : nullptr](Loop& loop) {
-    loop.set_tokens(tokens);
-  });
+void Server::set_tokens(std::vector<TokenEntry> entries) {
+  on_each([tokens = std::make_shared<const Tokens>(std::move(entries))](Loop& loop) { loop.set_tokens(tokens); });
+}
+
+void Server::ask_no_tokens() {
+  on_each([](Loop& loop) { loop.set_tokens(nullptr); });
 }
 
 void Server::set_options(ServerOptions options) {

@@ -8,7 +8,6 @@
 #include <expected>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,8 +45,9 @@ class Server {
   [[nodiscard]] std::vector<ServeThread> threads();
 
   // From now on everything but health needs one of these tokens; connections whose token is gone or changed are closed.
-  // Nothing: no token is needed. Before start() or after it, from any thread.
-  void set_tokens(std::optional<std::vector<TokenEntry>> tokens);
+  // Before start() or after it, from any thread.
+  void set_tokens(std::vector<TokenEntry> tokens);
+  void ask_no_tokens();
 
   // For what is asked from now on; open connections stay, though there be more of them than a new limit allows.
   // Address, port and number of threads stay as they are. After start(), from any thread.
