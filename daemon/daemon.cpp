@@ -13,6 +13,7 @@
 
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
+#include "config/reload.hpp"
 #include "config/tokens.hpp"
 #include "control/control_server.hpp"
 #include "descriptors.hpp"
@@ -83,9 +84,11 @@ std::vector<std::string> secrets_in(const KeyValues& keys) {
 }  // namespace
 
 struct Daemon::Impl {
-  Impl(Config given, const std::filesystem::path& host, std::string given_version, std::unique_ptr<Store> store,
-       const KeyedHash& given_hash, Keyring given_keyring, KeyValues key_values, Log given_log)
+  Impl(Config given, std::filesystem::path given_file, const std::filesystem::path& host, std::string given_version,
+       std::unique_ptr<Store> store, const KeyedHash& given_hash, Keyring given_keyring, KeyValues key_values,
+       Log given_log)
       : config(std::move(given)),
+        config_file(std::move(given_file)),
         version(std::move(given_version)),
         hash(given_hash),
         log(std::move(given_log)),
@@ -96,10 +99,7 @@ struct Daemon::Impl {
         store_thread(std::move(store)),
         quota_book({.loop = loop, .clock = clock, .write = quota_writer()}, std::move(spent)),
         hub({.loop = loop, .clock = clock, .draw_epoch = random_number, .store = store_thread, .log = log},
-            {.channels = config.limits.channels,
-             .channels_per_address = config.limits.channels_per_address,
-             .forget = config.state.forget},
-            std::move(records), hub_hooks()),
+            hub_limits(), std::move(records), hub_hooks()),
         fetchers({.io = io,
                   .loop = loop,
                   .clock = clock,
@@ -230,13 +230,33 @@ struct Daemon::Impl {
     for (const auto& [name, settings] : config.fetchers)
       for (const auto& params : settings.pinned) {
         const Fetcher* fetcher = fetchers.find(name);
-        if (fetcher == nullptr || !fetcher->metadata()) continue;
+        if (fetcher == nullptr || !fetcher->metadata() || !fetcher->enabled()) continue;
         if (auto id = fetcher->resolve(params)) {
+          pins.insert_or_assign({name, params}, *id);
           hub.pin(*id);
         } else {
           log.error("a pinned channel is refused", {{"fetcher", name}, {"reason", id.error().message}});
         }
       }
+  }
+
+  // Those that the configuration pins no more.
+  void unpin_channels() {
+    std::erase_if(pins, [this](const auto& pin) {
+      const auto& [name, params] = pin.first;
+      const auto found = config.fetchers.find(name);
+      if (found != config.fetchers.end() &&
+          std::ranges::find(found->second.pinned, params) != found->second.pinned.end())
+        return false;
+      hub.unpin(pin.second);
+      return true;
+    });
+  }
+
+  [[nodiscard]] HubLimits hub_limits() const {
+    return {.channels = config.limits.channels,
+            .channels_per_address = config.limits.channels_per_address,
+            .forget = config.state.forget};
   }
 
   [[nodiscard]] HttpOptions http_options() const {
@@ -245,7 +265,7 @@ struct Daemon::Impl {
             .user_agent = config.http.user_agent,
             .requests_per_origin = config.http.requests_per_origin,
             .body = config.http.body,
-            .cache = std::make_shared<HttpCache>(config.state.directory / "cache", hash, cache_bytes)};
+            .cache = http_cache};
   }
 
   [[nodiscard]] ServerOptions server_options() const {
@@ -330,12 +350,63 @@ struct Daemon::Impl {
   // What SIGHUP and `restreamctl reload` do. Each part that cannot be read stays as it was; the log and the answer say
   // why.
   std::expected<std::string, std::string> reload() {
+    const auto configured = reload_config();
     fetchers.rescan();
-    std::string problems;
+    std::string problems = configured ? "" : configured.error();
     for (const auto& done : {reload_keys(), reload_tokens(), reload_certificate()})
       if (!done) problems += (problems.empty() ? "" : "; ") + done.error();
     if (!problems.empty()) return std::unexpected(problems);
-    return "keys, tokens, certificate and plugins read anew; the configuration is read at the start only";
+    return "configuration, keys, tokens, certificate and plugins read anew" +
+           (configured->empty() ? "" : "; a restart is needed for " + *configured);
+  }
+
+  // Gives the keys that need a restart.
+  std::expected<std::string, std::string> reload_config() {
+    auto next = load_config(config_file, version);
+    const std::string problem = next ? problem_of_files(*next) : next.error().where + ": " + next.error().message;
+    if (!problem.empty()) {
+      log.error("the configuration is refused; it stays as it was", {{"reason", problem}});
+      return std::unexpected("the configuration stays as it was: " + problem);
+    }
+    std::string restart;
+    for (const std::string& key : keys_for_restart(config, *next)) restart += (restart.empty() ? "" : ", ") + key;
+    if (!restart.empty()) log.warning("a restart is needed for some of the configuration", {{"keys", restart}});
+    configure(without_restart(config, std::move(*next)));
+    log.info("configuration read anew");
+    return restart;
+  }
+
+  // What is wrong with files that are named newly; those that were named before may keep what was read of them.
+  [[nodiscard]] std::string problem_of_files(const Config& next) const {
+    if (next.listen.tls && next.listen.tls != config.listen.tls)
+      if (const auto tls = TlsContext::load(next.listen.tls->certificate, next.listen.tls->key); !tls)
+        return config_file.string() + ": listen.tls: " + tls.error();
+    if (next.tokens && next.tokens != config.tokens)
+      if (const auto tokens = load_tokens(*next.tokens); !tokens)
+        return tokens.error().where + ": " + tokens.error().message;
+    return {};
+  }
+
+  // Hands every room what it needs of the configuration. Keys, tokens and certificate are read after it.
+  void configure(Config next) {
+    const Config before = std::exchange(config, std::move(next));
+    log.set_json(config.log.json);
+    http.set_options(http_options());
+    hub.set_limits(hub_limits());
+    server.set_options(server_options());
+    if (config.keys != before.keys) keyring = Keyring(config.keys, config.state.directory);
+    if (before.tokens && !config.tokens) {
+      log.warning("auth.tokens is not in the configuration any more: everybody who can connect may listen");
+      server.ask_no_tokens();
+    }
+    if (before.listen.tls && !config.listen.tls) {
+      log.warning("listen.tls is not in the configuration any more: new connections are plain");
+      server.set_tls(nullptr);
+    }
+    commit_rules.clear();
+    fetchers.reconfigure(config);
+    unpin_channels();
+    pin_channels();
   }
 
   std::expected<void, std::string> reload_keys() {
@@ -420,8 +491,11 @@ struct Daemon::Impl {
   Clock clock = real_clock();
   std::mt19937_64 engine{random_number()};
   Config config;
+  std::filesystem::path config_file;
   std::string version;
   KeyedHash hash;
+  std::shared_ptr<HttpCache> http_cache =
+      std::make_shared<HttpCache>(config.state.directory / "cache", hash, cache_bytes);
   Log log;
   Keyring keyring;
   KeyValues first_keys;  // until the fetchers have them
@@ -433,6 +507,7 @@ struct Daemon::Impl {
     std::shared_ptr<const CommitRules> rules;
   };
   std::map<std::string, MadeRules> commit_rules;  // of each fetcher
+  std::map<std::pair<std::string, Params>, ChannelId> pins;
   HttpClient http;
   StoreThread store_thread;
   QuotaBook quota_book;
@@ -445,9 +520,9 @@ struct Daemon::Impl {
   bool said_ready = false;
 };
 
-Daemon::Daemon(Config config, std::filesystem::path host, std::string version, std::unique_ptr<Store> store,
-               const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log)
-    : impl_(std::make_unique<Impl>(std::move(config), host, std::move(version), std::move(store), hash,
+Daemon::Daemon(Config config, std::filesystem::path file, std::filesystem::path host, std::string version,
+               std::unique_ptr<Store> store, const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(file), host, std::move(version), std::move(store), hash,
                                    std::move(keyring), std::move(keys), std::move(log))) {}
 Daemon::~Daemon() = default;
 std::expected<void, std::string> Daemon::run() { return impl_->run(); }

@@ -64,7 +64,10 @@ std::string check_sandbox(const Config& config, const Log& log) {
   std::string problems = missing ? std::string() : missing.error();
   if (missing)
     for (const std::string& part : *missing) problems += (problems.empty() ? "" : "; ") + part;
-  if (problems.empty()) return {};
+  if (problems.empty()) {
+    log.info("plugins are confined by Landlock and seccomp");
+    return {};
+  }
   if (config.plugins.sandbox == SandboxMode::required)
     return "plugins cannot be confined here, and plugins.sandbox is required: " + problems +
            ". `sandbox: best-effort` would run them with what there is";
@@ -72,8 +75,9 @@ std::string check_sandbox(const Config& config, const Log& log) {
   return {};
 }
 
-int run(const Config& config) {
+int run(const Config& config, const std::string& file) {
   const Log log = Log::to_standard_error(LogLevel::info);
+  log.set_json(config.log.json);
   log.info("restreamd starts", {{"version", RESTREAM_VERSION}});
   raise_descriptor_limit(config, log);
   if (const std::string problem = check_sandbox(config, log); !problem.empty()) return complain(exit_runtime, problem);
@@ -85,7 +89,7 @@ int run(const Config& config) {
   Keyring keyring(config.keys, config.state.directory);
   auto keys = keyring.read();
   if (!keys) return complain(exit_state, keys.error());
-  Daemon daemon(config, find_host(config), RESTREAM_VERSION, std::move(*store), *hash, std::move(keyring),
+  Daemon daemon(config, file, find_host(config), RESTREAM_VERSION, std::move(*store), *hash, std::move(keyring),
                 std::move(*keys), log);
   if (const auto done = daemon.run(); !done) return complain(exit_runtime, done.error());
   log.info("restreamd ends");
@@ -111,7 +115,7 @@ int main(int argc, char** argv) {
       "Examples:\n"
       "  restreamd --check                        is the configuration fine?\n"
       "  restreamd --config ./restream.yaml       run with a configuration of your own\n"
-      "  kill -HUP PID                            read keystore, tokens and certificate anew\n"
+      "  kill -HUP PID                            read configuration, keys, tokens, certificate, plugins anew\n"
       "  restreamd --accept-rollback              the older keystore was put there on purpose: take it\n\n"
       "Exit codes: 0 fine, 1 runtime fault, 2 usage or configuration, 3 state in use or damaged.\n"
       "Keys are set with restream-keys(1).");
@@ -143,7 +147,7 @@ int main(int argc, char** argv) {
   }
   try {
     if (accept) return accept_rollback(*config);
-    return run(*config);
+    return run(*config, file);
   } catch (const std::exception& fault) {
     return complain(exit_runtime, fault.what());
   }

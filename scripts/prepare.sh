@@ -11,6 +11,9 @@ build_packages=(
 # fetcher in Rust.
 test_packages=(catch2 curl openssl zlib1g-dev nats-server nginx-light chromium prometheus clang-format-19 rustc)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
+# What the Debian packages are made and judged with, and what they are tested in.
+package_packages=(dpkg-dev debhelper lintian go-md2man)
+machine_packages=(debootstrap systemd-container iproute2)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 

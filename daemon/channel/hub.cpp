@@ -287,12 +287,23 @@ std::expected<void, std::string> Hub::forget(const std::string& channel) {
 void Hub::pin(const ChannelId& channel) {
   if (!impl_->pinned.insert(channel.text).second) return;
   auto made = impl_->find_or_make(channel);
-  if (!made)
+  if (!made) {
+    impl_->pinned.erase(channel.text);
     return impl_->around.log.error("cannot pin a channel",
                                    {{"channel", channel.text}, {"reason", made.error().message}});
+  }
   const std::size_t before = (*made)->demand();
   ++(*made)->other_demand;
   impl_->demand_changed(**made, before);
 }
+void Hub::unpin(const ChannelId& channel) {
+  if (impl_->pinned.erase(channel.text) == 0) return;
+  Channel* found = impl_->find(channel.text);
+  if (found == nullptr) return;
+  const std::size_t before = found->demand();
+  --found->other_demand;
+  impl_->demand_changed(*found, before);
+}
+void Hub::set_limits(HubLimits limits) { impl_->limits = limits; }
 
 }  // namespace restream

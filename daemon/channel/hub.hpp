@@ -75,8 +75,10 @@ class Hub {
   void keep(const ChannelId& channel, const Schedule& schedule);
   void idle(const ChannelId& channel);  // its polls have stopped
   void fetcher_settled();
-  // Demand that never ends.
+  // Demand that lasts until unpin().
   void pin(const ChannelId& channel);
+  void unpin(const ChannelId& channel);
+  void set_limits(HubLimits limits);  // for channels to come
 
   // What there is to count. Events are those since the start.
   struct Counts {

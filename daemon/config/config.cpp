@@ -118,6 +118,15 @@ void read_keys(const Mapping& in, KeysConfig& out) {
   }
 }
 
+void read_log(const Mapping& in, LogConfig& out) {
+  in.allow_only({"format"});
+  if (const auto value = in.find("format")) {
+    const std::string word = value->text("logfmt or json");
+    if (word != "logfmt" && word != "json") value->expected("logfmt or json");
+    out.json = word == "json";
+  }
+}
+
 QuotaConfig read_quota(const Mapping& in) {
   in.allow_only({"calls", "per"});
   QuotaConfig quota;
@@ -184,7 +193,7 @@ void read_fetchers(const Mapping& in, std::map<std::string, FetcherConfig>& out)
 }
 
 Config read_config(const Mapping& in, std::string_view version) {
-  in.allow_only({"listen", "auth", "limits", "plugins", "http", "state", "keys", "fetchers"});
+  in.allow_only({"listen", "auth", "limits", "plugins", "http", "state", "keys", "log", "fetchers"});
   Config out;
   out.http.user_agent = "restream/" + std::string(version);
   if (const auto value = in.find("listen")) read_listen(Mapping(*value), out.listen);
@@ -198,6 +207,7 @@ Config read_config(const Mapping& in, std::string_view version) {
   if (const auto value = in.find("http")) read_http(Mapping(*value), out.http);
   if (const auto value = in.find("state")) read_state(Mapping(*value), out.state);
   if (const auto value = in.find("keys")) read_keys(Mapping(*value), out.keys);
+  if (const auto value = in.find("log")) read_log(Mapping(*value), out.log);
   if (const auto value = in.find("fetchers")) read_fetchers(Mapping(*value), out.fetchers);
   return out;
 }

@@ -21,6 +21,7 @@ enum class SandboxMode : std::uint8_t { required, best_effort, off };
 struct TlsConfig {
   std::filesystem::path certificate;
   std::filesystem::path key;
+  bool operator==(const TlsConfig&) const = default;
 };
 
 struct ListenConfig {
@@ -30,6 +31,7 @@ struct ListenConfig {
   std::optional<TlsConfig> tls;
   std::vector<std::string> origins;
   std::vector<std::string> trusted_proxies;
+  bool operator==(const ListenConfig&) const = default;
 };
 
 struct LimitsConfig {
@@ -40,6 +42,7 @@ struct LimitsConfig {
   std::size_t channels_per_address = 1000;
   std::size_t message_size = 64U << 10U;
   std::size_t send_queue = 1U << 20U;
+  bool operator==(const LimitsConfig&) const = default;
 };
 
 struct PluginsConfig {
@@ -48,6 +51,7 @@ struct PluginsConfig {
   SandboxMode sandbox = SandboxMode::required;
   Millis call_timeout{30000};
   std::uint64_t memory = 256ULL << 20U;
+  bool operator==(const PluginsConfig&) const = default;
 };
 
 struct HttpConfig {
@@ -56,6 +60,7 @@ struct HttpConfig {
   std::string user_agent;  // default "restream/VERSION"
   std::size_t requests_per_origin = 64;
   std::size_t body = 16U << 20U;
+  bool operator==(const HttpConfig&) const = default;
 };
 
 struct StateConfig {
@@ -63,16 +68,25 @@ struct StateConfig {
   std::uint64_t events = 1000;
   Seconds events_age{24 * 3600};
   Seconds forget{30 * 24 * 3600};
+  bool operator==(const StateConfig&) const = default;
 };
 
 struct KeysConfig {
   std::filesystem::path file = "/etc/restream/keys.restream";
-  std::string master_key = "/etc/restream/master.key";  // a path or credential:NAME
+  // A path or credential:NAME. Nothing: the credential `master` where systemd gives one, else /etc/restream/master.key.
+  std::optional<std::string> master_key;
+  bool operator==(const KeysConfig&) const = default;
+};
+
+struct LogConfig {
+  bool json = false;  // log.format: json, else logfmt
+  bool operator==(const LogConfig&) const = default;
 };
 
 struct QuotaConfig {
   std::uint64_t calls = 0;
   Seconds per{};
+  bool operator==(const QuotaConfig&) const = default;
 };
 
 // The interval follows the channel's own rate of change within these.
@@ -92,6 +106,7 @@ struct FetcherConfig {
   bool allow_private = false;
   std::optional<QuotaConfig> quota;
   std::vector<std::vector<std::pair<std::string, std::string>>> pinned;  // params of each
+  bool operator==(const FetcherConfig&) const = default;
 };
 
 struct Config {
@@ -102,6 +117,7 @@ struct Config {
   HttpConfig http;
   StateConfig state;
   KeysConfig keys;
+  LogConfig log;
   std::map<std::string, FetcherConfig> fetchers;
 };
 

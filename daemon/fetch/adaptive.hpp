@@ -14,6 +14,7 @@ namespace restream {
 struct AdaptiveRange {
   Millis min{};
   Millis max{};
+  bool operator==(const AdaptiveRange&) const = default;
 };
 
 class Pace {

@@ -23,6 +23,14 @@ void Fetcher::ask(const std::function<void(PluginCall)>& call,
                   std::function<void(std::expected<Introduction, NoIntroduction>)> done) const {
   impl_->ask(call, std::move(done));
 }
+void Fetcher::reconfigure(FetcherSettings settings) { impl_->reconfigure(std::move(settings)); }
+bool Fetcher::is_newcomer() const { return impl_->newcomer; }
+void Fetcher::dismiss() {
+  impl_->dismissed = true;
+  impl_->next_settings.reset();
+  impl_->newcomer = false;
+  impl_->end_all(Reason::removed, "the configuration has no fetcher of this name any more");
+}
 void Fetcher::adopt(Introduction introduction) { impl_->adopt(std::move(introduction)); }
 void Fetcher::refuse(const std::string& reason) { impl_->refuse(reason); }
 bool Fetcher::works() const { return impl_->metadata && impl_->ended == Reason::none; }

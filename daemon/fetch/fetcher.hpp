@@ -31,7 +31,7 @@
 
 namespace restream {
 
-// From the configuration; constant.
+// From the configuration.
 struct FetcherSettings {
   std::string name;
   std::string plugin;
@@ -44,6 +44,7 @@ struct FetcherSettings {
   bool allow_private = false;
   Millis call_timeout{30000};
   std::optional<QuotaLimit> quota;  // instead of the metadata's
+  bool operator==(const FetcherSettings&) const = default;
 };
 
 // A good answer of the plugin, to be committed.
@@ -95,6 +96,14 @@ class Fetcher {
   void adopt(Introduction introduction);
   // The version that serves is no good for this fetcher.
   void refuse(const std::string& reason);
+  // Other settings. They count once a version of the plugin has introduced itself under them; where it refuses, those
+  // before them go on. A change of `enabled` or of the plugin counts at once.
+  void reconfigure(FetcherSettings settings);
+  // No version has been asked yet to introduce itself under the settings there are.
+  [[nodiscard]] bool is_newcomer() const;
+  // The configuration has it no more: its channels end, as when its plugin is removed, until it is reconfigured.
+  void dismiss();
+
   // It knows its metadata, and nothing has ended it.
   [[nodiscard]] bool works() const;
   [[nodiscard]] bool enabled() const;

@@ -41,7 +41,9 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void plugin_changed(PluginState state, const std::string& problem);
   void ask(const std::function<void(PluginCall)>& call,
            std::function<void(std::expected<Introduction, NoIntroduction>)> done);
+  void reconfigure(FetcherSettings given);
   void adopt(Introduction introduction);
+  void respace(ChannelPoll& poll);
   void set_adaptive();
   void refuse(const std::string& reason);
   void end_all(Reason reason, const std::string& problem);
@@ -86,6 +88,9 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   [[nodiscard]] std::string describe(std::uint64_t restarts, const std::string& last_error) const;
 
   FetcherSettings settings;
+  std::optional<FetcherSettings> next_settings;  // once a version has introduced itself under them
+  bool newcomer = true;
+  bool dismissed = false;
   Clock clock;
   CoreLoop loop;
   Random random;

@@ -16,7 +16,7 @@ constexpr Millis metadata_timeout{2000};
 void Fetcher::Impl::plugin_changed(PluginState state, const std::string& problem) {
   plugin_state = state;
   plugin_problem = problem;
-  if (!settings.enabled) return;
+  if (!settings.enabled || dismissed) return;
   switch (state) {
     case PluginState::loading:
       return;
@@ -38,17 +38,48 @@ void Fetcher::Impl::plugin_changed(PluginState state, const std::string& problem
 
 void Fetcher::Impl::ask(const std::function<void(PluginCall)>& call,
                         std::function<void(std::expected<Introduction, NoIntroduction>)> done) {
-  const nlohmann::json request = {{"call", "metadata"}, {"config", nlohmann::json::parse(settings.config)}};
+  newcomer = false;
+  const auto under = std::make_shared<const FetcherSettings>(next_settings ? *next_settings : settings);
+  const nlohmann::json request = {{"call", "metadata"}, {"config", nlohmann::json::parse(under->config)}};
   call({.function = HostFunction::metadata,
         .request = request.dump(),
         .timeout = metadata_timeout,
         .rules = nullptr,
-        .done = [weak = weak_from_this(), done = std::move(done)](PluginReply reply) {
-          if (const auto self = weak.lock()) done(read_introduction(reply, self->settings));
+        .done = [weak = weak_from_this(), under, done = std::move(done)](PluginReply reply) {
+          const auto self = weak.lock();
+          if (!self) return;
+          auto introduction = read_introduction(reply, *under);
+          if (!introduction && introduction.error().lost) self->newcomer = true;
+          done(std::move(introduction));
         }});
 }
 
+void Fetcher::Impl::reconfigure(FetcherSettings given) {
+  dismissed = false;
+  const bool anew = !settings.enabled || !metadata || given.plugin != settings.plugin || ended != Reason::none;
+  const bool other_plugin = given.plugin != settings.plugin;
+  next_settings.reset();
+  newcomer = given.enabled;
+  if (!given.enabled) {
+    settings = std::move(given);
+    end_all(Reason::disabled, "it is disabled in the configuration");
+  } else if (anew) {
+    settings = std::move(given);
+    plugin_state = PluginState::loading;
+    plugin_problem = "it is being loaded";
+    // No polls by what the plugin before it said of itself.
+    if (other_plugin && ended == Reason::none) {
+      ended = Reason::removed;
+      end_problem = "its plugin is another one now";
+    }
+  } else {
+    next_settings = std::move(given);
+  }
+}
+
 void Fetcher::Impl::adopt(Introduction introduction) {
+  if (next_settings) settings = *std::exchange(next_settings, std::nullopt);
+  const Millis interval_before = interval;
   metadata = std::move(introduction.metadata);
   rules = std::move(introduction.rules);
   set_quota_terms();
@@ -67,8 +98,21 @@ void Fetcher::Impl::adopt(Introduction introduction) {
   refused_alone = false;
   end_problem.clear();
   renamed.clear();
-  for (auto& [name, poll] : polls) fit(poll, had_ended);
+  for (auto& [name, poll] : polls) {
+    fit(poll, had_ended);
+    if (interval != interval_before) respace(poll);
+  }
   settle();
+}
+
+// The next poll of a channel that is well, by another interval. What the API asked for at the last one still counts;
+// where that is not known, from before a restart, the time stays.
+void Fetcher::Impl::respace(ChannelPoll& poll) {
+  if (poll.in_flight || poll.queued || poll.waiting || poll.refused || poll.status.state != State::live) return;
+  if (!poll.schedule.last_poll || poll.called == SteadyTime{}) return;
+  poll.schedule.not_before = *poll.schedule.last_poll + delay_after_success(interval_of(poll), poll.hints, random());
+  tell(poll, State::live, Reason::none, poll.status.message, next_poll(poll, poll.schedule));
+  plan(poll, delay_of_first(interval_of(poll), poll.schedule, clock.wall()));
 }
 
 // The configuration's range, but never below the fetcher's own interval.
@@ -104,6 +148,13 @@ void Fetcher::Impl::fit(ChannelPoll& poll, bool had_ended) {
 }
 
 void Fetcher::Impl::refuse(const std::string& reason) {
+  if (next_settings) {
+    next_settings.reset();
+    log.error(
+        "the plugin refuses what the configuration says of this fetcher now; it goes on with what it said before",
+        {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"reason", reason}});
+    return;
+  }
   log.error("fetcher refused", {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"reason", reason}});
   end_all(Reason::refused, reason);
   refused_alone = true;

@@ -32,6 +32,7 @@ struct Fetchers::Impl {
   struct Entry {
     std::string plugin;
     std::unique_ptr<Fetcher> fetcher;
+    bool dismissed = false;  // the configuration has it no more, and no plugin bears its name
   };
 
   Impl(Plugin::Surroundings given, const Config& configuration, std::filesystem::path host_program,
@@ -52,7 +53,7 @@ struct Fetchers::Impl {
   void add_fetcher(const std::string& name, const FetcherConfig& settings) {
     const std::string plugin = settings.plugin.empty() ? name : settings.plugin;
     FetcherHooks own = hooks;
-    own.call = [this, plugin](PluginCall call) { slots.at(plugin)->call(std::move(call)); };
+    own.call = [this, name](PluginCall call) { slots.at(fetchers.at(name).plugin)->call(std::move(call)); };
     auto fetcher = std::make_unique<Fetcher>(settings_of(name, settings, config.plugins.call_timeout), around.clock,
                                              around.loop, around.random, around.log, std::move(own));
     if (const auto found = keys.find(name); found != keys.end()) fetcher->set_keys(found->second);
@@ -62,7 +63,7 @@ struct Fetchers::Impl {
   [[nodiscard]] std::vector<Fetcher*> users_of(const std::string& plugin) const {
     std::vector<Fetcher*> users;
     for (const auto& [name, entry] : fetchers)
-      if (entry.plugin == plugin) users.push_back(entry.fetcher.get());
+      if (entry.plugin == plugin && !entry.dismissed) users.push_back(entry.fetcher.get());
     return users;
   }
 
@@ -106,6 +107,48 @@ struct Fetchers::Impl {
     slot.load();
   }
 
+  void reconfigure(const Config& next) {
+    const Millis call_timeout = std::exchange(config.plugins.call_timeout, next.plugins.call_timeout);
+    const std::map<std::string, FetcherConfig> before = std::exchange(config.fetchers, next.fetchers);
+    for (auto& [name, entry] : fetchers) {
+      const auto was = before.find(name);
+      const auto is = config.fetchers.find(name);
+      const FetcherConfig old = was == before.end() ? FetcherConfig{} : was->second;
+      const FetcherConfig now = is == config.fetchers.end() ? FetcherConfig{} : is->second;
+      if (is == config.fetchers.end() && !slots.contains(name)) {
+        if (!std::exchange(entry.dismissed, true)) entry.fetcher->dismiss();
+        continue;
+      }
+      const bool returns = std::exchange(entry.dismissed, false);
+      if (!returns && old == now && call_timeout == config.plugins.call_timeout) continue;
+      entry.plugin = now.plugin.empty() ? name : now.plugin;
+      entry.fetcher->reconfigure(settings_of(name, now, config.plugins.call_timeout));
+      introduce(name);
+    }
+    for (const auto& [name, settings] : config.fetchers)
+      if (!fetchers.contains(name)) {
+        add_fetcher(name, settings);
+        introduce(name);
+      }
+  }
+
+  // The fetcher's plugin, as it is now, introduces itself.
+  void introduce(const std::string& name) {
+    const Entry& entry = fetchers.at(name);
+    const auto slot = slots.find(entry.plugin);
+    if (slot == slots.end()) return tell_missing(entry);
+    // Nobody used it, so it was not even tried.
+    if (slot->second->state() == PluginState::refused) slot->second->load();
+    slot->second->introduce_to_newcomers();
+    if (slot->second->state() != PluginState::ready)
+      entry.fetcher->plugin_changed(slot->second->state(), slot->second->problem());
+  }
+
+  void tell_missing(const Entry& entry) const {
+    entry.fetcher->plugin_changed(PluginState::removed,
+                                  "there is no " + entry.plugin + ".so in " + config.plugins.directory.string());
+  }
+
   void remove(const std::string& plugin) {
     slot_of(plugin).remove();
     // What never was a fetcher leaves nothing behind.
@@ -119,9 +162,7 @@ struct Fetchers::Impl {
   void start() {
     directory.start();
     for (const auto& [name, entry] : fetchers)
-      if (!slots.contains(entry.plugin))
-        entry.fetcher->plugin_changed(PluginState::removed,
-                                      "there is no " + entry.plugin + ".so in " + config.plugins.directory.string());
+      if (!slots.contains(entry.plugin)) tell_missing(entry);
   }
 
   [[nodiscard]] std::string describe(const Entry& entry) const {
@@ -146,6 +187,7 @@ Fetchers::Fetchers(Plugin::Surroundings surroundings, const Config& config, std:
 Fetchers::~Fetchers() = default;
 
 void Fetchers::start() { impl_->start(); }
+void Fetchers::reconfigure(const Config& config) { impl_->reconfigure(config); }
 void Fetchers::rescan() { impl_->directory.rescan(); }
 
 void Fetchers::set_keys(const KeyValues& keys) {

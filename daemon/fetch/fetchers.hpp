@@ -29,6 +29,10 @@ class Fetchers {
   // Looks at the directory at once.
   void rescan();
 
+  // What the configuration says of fetchers, and `plugins.call_timeout`, from now on. All else of `config` stays as it
+  // was.
+  void reconfigure(const Config& config);
+
   void set_keys(const KeyValues& keys);
 
   [[nodiscard]] Fetcher* find(const std::string& name);

@@ -115,7 +115,9 @@ void PluginSlot::on_changed(std::uint64_t number) {
   const PluginState state = version->plugin->state();
   if (state == PluginState::ready && !version->introduced) return introduce(*version);
   if (state == PluginState::refused) return fail(number, version->plugin->problem(), {});
-  if (version == current_.get()) hooks_.changed();
+  if (version != current_.get()) return;
+  hooks_.changed();
+  introduce_to_newcomers();
 }
 
 // --- introductions
@@ -155,6 +157,26 @@ void PluginSlot::judge(const Round& round) {
   take_over(round);
 }
 
+void PluginSlot::introduce_to_newcomers() {
+  if (!current_ || !current_->introduced || current_->plugin->state() != PluginState::ready)
+    return;  // they will be asked
+  for (Fetcher* fetcher : hooks_.fetchers())
+    if (fetcher->is_newcomer())
+      fetcher->ask([this](PluginCall call) { current_->plugin->call(std::move(call)); },
+                   [weak = weak_from_this(), fetcher, number = current_->number](Introduced answer) {
+                     const auto self = weak.lock();
+                     if (!self || !self->current_ || self->current_->number != number) return;
+                     if (answer) {
+                       fetcher->adopt(std::move(*answer));
+                     } else if (!answer.error().lost) {
+                       fetcher->refuse(answer.error().reason);
+                     } else {
+                       return;
+                     }
+                     self->hooks_.changed();
+                   });
+}
+
 void PluginSlot::take_over(const Round& round) {
   std::unique_ptr<Version> old;
   if (candidate_ && candidate_->number == round.number) {
@@ -189,6 +211,7 @@ void PluginSlot::take_over(const Round& round) {
     }
   }
   hooks_.changed();
+  introduce_to_newcomers();
 }
 
 void PluginSlot::fail(std::uint64_t number, const std::string& reason, const std::string& version) {

@@ -35,6 +35,8 @@ class PluginSlot : public std::enable_shared_from_this<PluginSlot> {
   void load();                             // the file is new, or has changed
   void refuse(const std::string& reason);  // the file is no good
   void remove();                           // the file is gone
+  // Some fetchers came while a version serves, or their settings changed: it introduces itself to those.
+  void introduce_to_newcomers();
 
   // To the version that serves; `retry` when there is none.
   void call(PluginCall call);

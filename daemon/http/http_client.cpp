@@ -93,17 +93,18 @@ struct HttpClient::Impl {
   [[nodiscard]] int sleep_ms() const;
 
   // Constant after construction.
-  const HttpOptions options;
   const Clock clock;
   const CurlGlobal global;
   const std::unique_ptr<CURLM, MultiCleanup> multi;
 
   std::mutex mutex;
+  std::shared_ptr<const HttpOptions> options;     // GUARDED_BY mutex
   std::vector<std::unique_ptr<Transfer>> orders;  // GUARDED_BY mutex
   std::vector<HttpTicket> cancels;                // GUARDED_BY mutex
   HttpTicket last_ticket = 0;                     // GUARDED_BY mutex
   bool stopping = false;                          // GUARDED_BY mutex
 
+  std::atomic<std::size_t> requests_per_origin;
   std::atomic<std::size_t> active{0};
   std::atomic<std::size_t> waiting{0};
 
@@ -119,7 +120,8 @@ struct HttpClient::Impl {
 };
 
 HttpClient::Impl::Impl(HttpOptions given, Clock clock_given)
-    : options(std::move(given)), clock(std::move(clock_given)), multi(curl_multi_init()) {
+    : clock(std::move(clock_given)), multi(curl_multi_init()), requests_per_origin(given.requests_per_origin) {
+  options = std::make_shared<const HttpOptions>(std::move(given));
   if (!multi) throw std::runtime_error("libcurl cannot be set up");
   // One request at a time on a connection, also on HTTP/2: libcurl 7.88, Debian 12's, now and then forgets streams that
   // share a connection, and their requests end at the deadline with the answer unread (docs/decisions.md).
@@ -211,7 +213,7 @@ void HttpClient::Impl::admit(std::unique_ptr<Transfer> transfer) {
 void HttpClient::Impl::fill(const std::string& place) {
   const auto at = origins.find(place);
   Origin& origin = at->second;
-  while (!origin.waiting.empty() && origin.active < options.requests_per_origin) {
+  while (!origin.waiting.empty() && origin.active < requests_per_origin) {
     Entry& entry = entries.at(*origin.waiting.begin());
     origin.waiting.erase(origin.waiting.begin());
     --waiting;
@@ -339,6 +341,13 @@ int HttpClient::Impl::sleep_ms() const {
   if (!watched.empty()) next = std::min(next, watched.front().due);
   const auto left = std::chrono::ceil<Millis>(next - clock.steady());
   return static_cast<int>(std::clamp(left, Millis{0}, longest_sleep).count());
+}
+
+void HttpClient::set_options(HttpOptions options) {
+  const std::scoped_lock lock(impl_->mutex);
+  options.cache = impl_->options->cache;
+  impl_->requests_per_origin = options.requests_per_origin;
+  impl_->options = std::make_shared<const HttpOptions>(std::move(options));
 }
 
 HttpClient::HttpClient(HttpOptions options, Clock clock)

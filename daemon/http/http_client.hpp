@@ -93,6 +93,9 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
+  // For requests that start from now on; the cache stays the one that was given first.
+  void set_options(HttpOptions options);
+
   HttpTicket start(HttpRequest request, std::move_only_function<void(HttpResult)> done);
   void cancel(HttpTicket ticket);       // `done` gets `cancelled`, unless it was on its way
   [[nodiscard]] HttpLoad load() const;  // from any thread

@@ -50,8 +50,8 @@ bool is_expected_coding(std::string_view coding) {
 
 }  // namespace
 
-Transfer::Transfer(HttpTicket ticket, const HttpOptions& options, HttpRequest request, Done done)
-    : ticket_(ticket), options_(options), request_(std::move(request)), done_(std::move(done)) {}
+Transfer::Transfer(HttpTicket ticket, std::shared_ptr<const HttpOptions> options, HttpRequest request, Done done)
+    : ticket_(ticket), options_(std::move(options)), request_(std::move(request)), done_(std::move(done)) {}
 
 std::optional<HttpError> Transfer::check() {
   const std::string& method = request_.method;
@@ -86,7 +86,7 @@ std::optional<HttpError> Transfer::check() {
   place_ = wire_.origin;
   // A proxy connects for us, and on_socket() sees only the proxy. What is local by its very name would be the proxy's
   // own network over there, so that never goes through it and is judged here as ever.
-  through_proxy_ = !options_.proxy.empty() && !is_private_host(wire_.host);
+  through_proxy_ = !options_->proxy.empty() && !is_private_host(wire_.host);
   return std::nullopt;
 }
 
@@ -106,7 +106,7 @@ void Transfer::prepare(CURL* easy, std::vector<const Transfer*>& sent) {
   set(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
   set(easy, CURLOPT_FOLLOWLOCATION, 0L);  // by hand: each step is checked and counted
   set(easy, CURLOPT_ERRORBUFFER, curl_says_.data());
-  set(easy, CURLOPT_USERAGENT, options_.user_agent.c_str());
+  set(easy, CURLOPT_USERAGENT, options_->user_agent.c_str());
   set(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
   set(easy, CURLOPT_HEADERFUNCTION, &Transfer::on_header);
   set(easy, CURLOPT_HEADERDATA, this);
@@ -121,9 +121,9 @@ void Transfer::prepare(CURL* easy, std::vector<const Transfer*>& sent) {
 void Transfer::look_up() {
   cache_name_.clear();
   cached_.reset();
-  if (!options_.cache || !may_be_conditional(request_)) return;
-  cache_name_ = options_.cache->name_of(cache_subject(request_, url_.text, wire_.origin, options_.user_agent));
-  cached_ = options_.cache->find(cache_name_);
+  if (!options_->cache || !may_be_conditional(request_)) return;
+  cache_name_ = options_->cache->name_of(cache_subject(request_, url_.text, wire_.origin, options_->user_agent));
+  cached_ = options_->cache->find(cache_name_);
 }
 
 void Transfer::set_method(CURL* easy) {
@@ -132,7 +132,7 @@ void Transfer::set_method(CURL* easy) {
     return;
   }
   // Refuses a Content-Length that is too large before the first byte. (Not for HEAD, which sends none.)
-  set(easy, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_.body));
+  set(easy, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_->body));
   const bool expects_body = request_.method == "POST" || request_.method == "PUT" || request_.method == "PATCH";
   if (expects_body || !request_.body.empty()) {
     set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
@@ -176,12 +176,12 @@ void Transfer::set_connection(CURL* easy) {
   set(easy, CURLOPT_QUICK_EXIT, 1L);  // else removing a request waits for the resolver's thread
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  if (!options_.ca_file.empty()) {
-    set(easy, CURLOPT_CAINFO, options_.ca_file.c_str());
-    set(easy, CURLOPT_PROXY_CAINFO, options_.ca_file.c_str());
+  if (!options_->ca_file.empty()) {
+    set(easy, CURLOPT_CAINFO, options_->ca_file.c_str());
+    set(easy, CURLOPT_PROXY_CAINFO, options_->ca_file.c_str());
   }
   // Set even when empty: libcurl asks the environment only where these are unset.
-  set(easy, CURLOPT_PROXY, through_proxy_ ? options_.proxy.c_str() : "");
+  set(easy, CURLOPT_PROXY, through_proxy_ ? options_->proxy.c_str() : "");
   set(easy, CURLOPT_NOPROXY, "");
   set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
@@ -229,9 +229,9 @@ std::size_t Transfer::on_body(const char* data, std::size_t size, std::size_t co
   Transfer& transfer = *static_cast<Transfer*>(self);
   const std::size_t bytes = size * count;
   std::string& body = transfer.response_.body;
-  if (bytes > transfer.options_.body - std::min(transfer.options_.body, body.size())) {
+  if (bytes > transfer.options_->body - std::min(transfer.options_->body, body.size())) {
     transfer.own_refusal_ = transfer.error(
-        HttpProblem::too_large, "the answer is larger than " + std::to_string(transfer.options_.body) + " bytes");
+        HttpProblem::too_large, "the answer is larger than " + std::to_string(transfer.options_->body) + " bytes");
     return 0;  // anything but `bytes` stops the transfer
   }
   body.append(data, bytes);

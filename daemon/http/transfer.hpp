@@ -23,8 +23,7 @@ class Transfer {
  public:
   using Done = std::move_only_function<void(HttpResult)>;
 
-  // `options` must outlive the transfer.
-  Transfer(HttpTicket ticket, const HttpOptions& options, HttpRequest request, Done done);
+  Transfer(HttpTicket ticket, std::shared_ptr<const HttpOptions> options, HttpRequest request, Done done);
   ~Transfer() { settle(); }
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
@@ -86,7 +85,7 @@ class Transfer {
 
   // Constant after check().
   const HttpTicket ticket_;
-  const HttpOptions& options_;
+  std::shared_ptr<const HttpOptions> options_;
   HttpRequest request_;  // a redirect may change its method and body
   Done done_;
   std::string place_;

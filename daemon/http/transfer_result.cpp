@@ -68,9 +68,9 @@ HttpResponse Transfer::kept(HttpResponse response) {
   if (cache_name_.empty()) return response;
   if (response.status == 304 && cached_) return replayed(cached_->headers, cached_->body, response);
   if (may_be_kept(response, std::chrono::system_clock::now()))
-    options_.cache->put(cache_name_, {.headers = response.headers, .body = response.body});
+    options_->cache->put(cache_name_, {.headers = response.headers, .body = response.body});
   else if (response.status == 200)
-    options_.cache->drop(cache_name_);
+    options_->cache->drop(cache_name_);
   return response;
 }
 
@@ -101,7 +101,7 @@ HttpError Transfer::broken(CURL* easy, CURLcode code) const {
                                                ", a private one; set allow_private for this fetcher if that is meant");
       return error(HttpProblem::unreachable, "no connection: " + said);
     case CURLE_FILESIZE_EXCEEDED:
-      return error(HttpProblem::too_large, "the answer is larger than " + std::to_string(options_.body) + " bytes");
+      return error(HttpProblem::too_large, "the answer is larger than " + std::to_string(options_->body) + " bytes");
     case CURLE_OPERATION_TIMEDOUT:  // only the time for connecting is libcurl's to keep
       return error(HttpProblem::unreachable, "no connection within 10 seconds");
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -118,7 +118,7 @@ HttpError Transfer::broken(CURL* easy, CURLcode code) const {
 HttpError Transfer::timed_out(bool active) const {
   if (!active)
     return error(HttpProblem::timeout, "the time was over before one of the " +
-                                           std::to_string(options_.requests_per_origin) +
+                                           std::to_string(options_->requests_per_origin) +
                                            " requests to it that may be under way at once had ended");
   if (requests_ == redirects_) return error(HttpProblem::timeout, "there was no connection in time");
   return error(HttpProblem::timeout, header_bytes_ == 0 ? "it did not answer in time" : "its answer took too long");

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -16,6 +17,8 @@ namespace restream {
 
 namespace {
 
+constexpr const char* default_master_key = "/etc/restream/master.key";
+constexpr const char* default_credential = "master";
 constexpr std::size_t memory_limit = 1024;  // the file that print_seen() fills has about 130 bytes
 
 // The memory, or nothing when there is none yet.
@@ -31,6 +34,17 @@ std::expected<std::optional<Seen>, std::string> recall(const std::filesystem::pa
                            ": what was remembered of the keystore is damaged. If the keystore is the right one, run "
                            "`restreamd --accept-rollback` once");
   return seen;
+}
+
+// One source, chosen before anything is opened: a unit that hands over a credential does so because the file is root's.
+std::string master_key_of(const KeysConfig& config) {
+  if (config.master_key) return *config.master_key;
+  const char* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  std::error_code ignored;
+  if (credentials != nullptr &&
+      std::filesystem::exists(std::filesystem::path(credentials) / default_credential, ignored))
+    return std::string("credential:") + default_credential;
+  return default_master_key;
 }
 
 }  // namespace
@@ -82,7 +96,7 @@ Keyring::Stamp Keyring::stamp_of(const std::filesystem::path& file) {
 }
 
 std::expected<Keyring::Opened, std::string> Keyring::open() const {
-  const auto source = keys::parse_master_key_source(config_.master_key);
+  const auto source = keys::parse_master_key_source(master_key_of(config_));
   if (!source) return std::unexpected("keys.master_key: " + source.error().message);
   const auto master = keys::load_master_key(*source, keys::default_owners());
   if (!master) return std::unexpected("keys.master_key: " + master.error().message);

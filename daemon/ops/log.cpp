@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <mutex>
 
@@ -47,8 +48,9 @@ void append_byte(std::string& line, char c) {
   line += digits[byte & 15U];
 }
 
-// In quotes, on one line, without anything that a terminal would obey.
-void append_quoted(std::string& line, std::string_view text) {
+// In quotes, on one line, without anything that a terminal would obey; the inside of a JSON text, too, where `json`
+// says so: that knows no \x, so the backslash of one is escaped itself.
+void append_quoted(std::string& line, std::string_view text, bool json) {
   line += '"';
   const bool cut = text.size() > longest_value;
   if (cut) text = text.substr(0, longest_value);
@@ -67,6 +69,7 @@ void append_quoted(std::string& line, std::string_view text) {
     } else if (c == '\t') {
       line += "\\t";
     } else if (size == 0 || c < ' ' || c == 0x7f) {
+      if (json) line += '\\';
       append_byte(line, c);
     } else {
       line += c;
@@ -86,7 +89,7 @@ void append_value(std::string& line, std::string_view text) {
   if (!text.empty() && text.size() <= longest_value && std::ranges::all_of(text, is_bare))
     line += text;
   else
-    append_quoted(line, text);
+    append_quoted(line, text, false);
 }
 
 // systemd sets it to "DEVICE:INODE" of the stream that leads to the journal; a child may have inherited the variable
@@ -112,6 +115,7 @@ struct Log::Shared {
   const Sink sink;
   const LogLevel least;
 
+  std::atomic<bool> json{false};
   std::mutex sink_mutex;  // held while the sink writes
   std::mutex mutex;
   std::shared_ptr<const Redactor> redactor = std::make_shared<Redactor>();  // GUARDED_BY mutex
@@ -125,15 +129,22 @@ struct Log::Shared {
 Log::Log(Sink sink, LogLevel least) : shared_(std::make_shared<Shared>(std::move(sink), least)) {}
 
 Log Log::to_standard_error(LogLevel least) {
-  auto stream = std::make_shared<spdlog::sinks::stderr_sink_st>();
-  const bool journal = journald_reads_us();
   // Lines are whole already; spdlog adds what stands before them, and writes.
-  stream->set_formatter(std::make_unique<spdlog::pattern_formatter>(
-      journal ? "%v" : "time=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v", spdlog::pattern_time_type::utc));
+  const auto stream_with = [](const char* pattern) {
+    auto stream = std::make_shared<spdlog::sinks::stderr_sink_st>();
+    stream->set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc));
+    return stream;
+  };
+  const bool journal = journald_reads_us();
+  const auto plain = stream_with(journal ? "%v" : "time=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v");
+  const auto braced = stream_with(journal ? "%v" : R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v)");
   return Log(
-      [stream, journal](LogLevel level, const std::string& line) {
+      [plain, braced, journal](LogLevel level, const std::string& line) {
         constexpr std::array<std::string_view, 4> prefixes{"<7>", "<6>", "<4>", "<3>"};  // as syslog counts
-        const std::string whole = journal ? std::string(prefixes[static_cast<std::size_t>(level)]) + line : line;
+        const bool json = line.starts_with('{');
+        const std::string whole =
+            journal ? std::string(prefixes[static_cast<std::size_t>(level)]) + line : line.substr(json ? 1 : 0);
+        const auto& stream = json ? braced : plain;
         stream->log(spdlog::details::log_msg("", spdlog_level(level), whole));
         stream->flush();
       },
@@ -160,17 +171,25 @@ void Log::error(std::string_view message, std::initializer_list<LogField> fields
 void Log::write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const {
   if (level < shared_->least) return;
   const std::shared_ptr<const Redactor> redactor = shared_->current();
-  std::string line = "msg=";
-  append_quoted(line, redactor->redact(message));
+  const bool json = shared_->json;
+  std::string line = json ? R"({"msg":)" : "msg=";
+  append_quoted(line, redactor->redact(message), json);
   for (const LogField& field : fields) {
-    line += ' ';
+    const std::string value = redactor->redact(field.value);  // before it is quoted: escapes would hide a secret
+    line += json ? ",\"" : " ";
     line += field.name;
-    line += '=';
-    append_value(line, redactor->redact(field.value));  // before it is quoted: escapes would hide a secret
+    line += json ? "\":" : "=";
+    if (json)
+      append_quoted(line, value, true);
+    else
+      append_value(line, value);
   }
+  if (json) line += '}';
   const std::scoped_lock lock(shared_->sink_mutex);
   shared_->sink(level, line);
 }
+
+void Log::set_json(bool json) const { shared_->json = json; }
 
 void Log::set_secrets(std::vector<std::string> values) const {
   auto redactor = std::make_shared<const Redactor>(values);

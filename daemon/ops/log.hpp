@@ -1,4 +1,4 @@
-// The log: one line per event, logfmt, on standard error (with journald's level prefix when it reads us).
+// The log: one line per event, logfmt or JSON, on standard error (with journald's level prefix when it reads us).
 //
 // A Log is a small value that shares its sink; hand it down by constructor. May be used from any thread. Key values of
 // 8 characters or more are redacted from every line: set_secrets().
@@ -30,7 +30,7 @@ class Log {
   Log(Sink sink, LogLevel least);
 
   // Standard error through spdlog, `time=… level=info msg="…" name=value`; under journald (JOURNAL_STREAM names our
-  // standard error) `<6>msg…` without a time.
+  // standard error) `<6>msg…` without a time. JSON likewise: time and level stand first, or `<6>` before the brace.
   static Log to_standard_error(LogLevel least);
   // Drops everything; for tests.
   static Log none();
@@ -41,6 +41,8 @@ class Log {
   void error(std::string_view message, std::initializer_list<LogField> fields = {}) const;
   void write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const;
 
+  // From now on `{"msg":"…","name":"value"}` in place of `msg="…" name=value`.
+  void set_json(bool json) const;
   // Replaces the values that must never be seen; also caught percent-encoded and in base64.
   void set_secrets(std::vector<std::string> values) const;
   // `text` with those values replaced by "[redacted]": for status messages, which leave by another way than the log.

@@ -34,6 +34,12 @@ void ConnectionSlot::move_to(const std::string& address) {
   address_ = over_ ? "" : address;
 }
 
+void ConnectionLimits::set(std::size_t total, std::size_t per_address) {
+  const std::scoped_lock lock(mutex_);
+  total_ = total;
+  per_address_ = per_address;
+}
+
 ConnectionSlot ConnectionLimits::take(const std::shared_ptr<ConnectionLimits>& limits, const std::string& address,
                                       bool proxy) {
   using Kind = ConnectionSlot::Kind;

@@ -42,6 +42,9 @@ class ConnectionLimits {
  public:
   ConnectionLimits(std::size_t total, std::size_t per_address) : total_(total), per_address_(per_address) {}
 
+  // Those who have a place keep it.
+  void set(std::size_t total, std::size_t per_address);
+
   // Kind::none: there are even too many that hear of being too many; close the socket.
   // A proxy's connection is counted of nobody until it is moved to a client's address.
   static ConnectionSlot take(const std::shared_ptr<ConnectionLimits>& limits, const std::string& address, bool proxy);
@@ -53,9 +56,9 @@ class ConnectionLimits {
   bool count(const std::string& address);
   void uncount(const std::string& address);
 
-  const std::size_t total_;
-  const std::size_t per_address_;
   std::mutex mutex_;
+  std::size_t total_;        // GUARDED_BY mutex_
+  std::size_t per_address_;  // GUARDED_BY mutex_
   std::size_t admitted_ = 0;
   std::size_t refused_ = 0;
   std::unordered_map<std::string, std::size_t> by_address_;

@@ -22,6 +22,8 @@ class Listener {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   // Accepts from now on. Before the threads run.
   void start();
+  // From any thread.
+  void set_limits(std::size_t total, std::size_t per_address) { limits_->set(total, per_address); }
   // After the threads have ended.
   void close();
 

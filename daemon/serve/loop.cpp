@@ -15,8 +15,9 @@ constexpr Millis tick_interval{250};
 
 }  // namespace
 
-Loop::Loop(const ServeContext& context, ServeNumber number)
+Loop::Loop(const ServeContext& context, std::shared_ptr<const ServeRules> rules, ServeNumber number)
     : context_(context),
+      rules_(std::move(rules)),
       number_(number),
       io_(std::make_shared<asio::io_context>(1)),
       timer_(io_->get_executor()),

@@ -31,20 +31,26 @@
 
 namespace restream {
 
-// What all threads share; constant once they run.
-struct ServeContext {
+// What the configuration says of serving, ready for use; immutable once shared.
+struct ServeRules {
+  explicit ServeRules(ServerOptions given)
+      : options(std::move(given)), origins(options.origins), proxies(options.trusted_proxies) {}
   ServerOptions options;
-  Clock clock;
-  Log log;
   OriginRule origins;
   Proxies proxies;
+};
+
+// What all threads share; constant once they run.
+struct ServeContext {
+  Clock clock;
+  Log log;
   Feed feed;
   std::unique_ptr<Tickets> tickets = std::make_unique<Tickets>();
 };
 
 class Loop {
  public:
-  Loop(const ServeContext& context, ServeNumber number);
+  Loop(const ServeContext& context, std::shared_ptr<const ServeRules> rules, ServeNumber number);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -67,12 +73,14 @@ class Loop {
   // From any thread.
   void stop() { io_->stop(); }
 
-  [[nodiscard]] const ServerOptions& options() const { return context_.options; }
+  [[nodiscard]] const ServerOptions& options() const { return rules_->options; }
   [[nodiscard]] const Feed& feed() const { return context_.feed; }
   [[nodiscard]] const Log& log() const { return context_.log; }
-  [[nodiscard]] const OriginRule& origins() const { return context_.origins; }
-  [[nodiscard]] const Proxies& proxies() const { return context_.proxies; }
+  [[nodiscard]] const OriginRule& origins() const { return rules_->origins; }
+  [[nodiscard]] const Proxies& proxies() const { return rules_->proxies; }
   [[nodiscard]] const Clock& clock() const { return context_.clock; }
+  // For what is asked from now on.
+  void set_rules(std::shared_ptr<const ServeRules> rules) { rules_ = std::move(rules); }
   // For the connections that come from now on; null: they are plain.
   void set_tls(std::shared_ptr<const TlsContext> tls) { tls_ = std::move(tls); }
   // Null: nobody is asked for a token.
@@ -114,6 +122,7 @@ class Loop {
   void drain_step();
 
   const ServeContext& context_;
+  std::shared_ptr<const ServeRules> rules_;
   const ServeNumber number_;
   std::shared_ptr<asio::io_context> io_;
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,

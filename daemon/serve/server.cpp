@@ -11,18 +11,12 @@ namespace restream {
 
 struct Server::Impl {
   Impl(ServerOptions options, Clock clock, Log log)
-      : context{.options = std::move(options),
-                .clock = std::move(clock),
-                .log = std::move(log),
-                .origins = OriginRule({}),
-                .proxies = Proxies({}),
-                .feed = {}} {
-    context.origins = OriginRule(context.options.origins);
-    context.proxies = Proxies(context.options.trusted_proxies);
-    const unsigned count = context.options.threads == 0 ? 1 : context.options.threads;
+      : context{.clock = std::move(clock), .log = std::move(log), .feed = {}} {
+    const unsigned count = options.threads == 0 ? 1 : options.threads;
+    const auto rules = std::make_shared<const ServeRules>(std::move(options));
     std::vector<Loop*> list;
     for (ServeNumber number = 0; number < count; ++number)
-      list.push_back(loops.emplace_back(std::make_unique<Loop>(context, number)).get());
+      list.push_back(loops.emplace_back(std::make_unique<Loop>(context, rules, number)).get());
     listener = std::make_unique<Listener>(std::move(list));
   }
 
@@ -52,7 +46,7 @@ std::vector<ServeThread> Server::threads() {
 
 std::expected<void, std::string> Server::start(Feed feed) {
   impl_->context.feed = std::move(feed);
-  if (auto open = impl_->listener->open(impl_->context.options); !open) return open;
+  if (auto open = impl_->listener->open(impl_->loops.front()->options()); !open) return open;
   impl_->listener->start();
   for (const auto& loop : impl_->loops) impl_->threads.emplace_back([&one = *loop] { one.run(); });
   return {};
@@ -70,6 +64,15 @@ void Server::on_each(const Job& job) {
 
 void Server::set_tokens(std::vector<TokenEntry> entries) {
   on_each([tokens = std::make_shared<const Tokens>(std::move(entries))](Loop& loop) { loop.set_tokens(tokens); });
+}
+
+void Server::ask_no_tokens() {
+  on_each([](Loop& loop) { loop.set_tokens(nullptr); });
+}
+
+void Server::set_options(ServerOptions options) {
+  impl_->listener->set_limits(options.connections, options.connections_per_address);
+  on_each([rules = std::make_shared<const ServeRules>(std::move(options))](Loop& loop) { loop.set_rules(rules); });
 }
 
 void Server::set_tls(std::shared_ptr<const TlsContext> tls) {

@@ -47,8 +47,14 @@ class Server {
   // From now on everything but health needs one of these tokens; connections whose token is gone or changed are closed.
   // Before start() or after it, from any thread.
   void set_tokens(std::vector<TokenEntry> tokens);
+  void ask_no_tokens();
 
-  // Connections that come from now on speak TLS with this certificate. Before start() or after it, from any thread.
+  // For what is asked from now on; open connections stay, though there be more of them than a new limit allows.
+  // Address, port and number of threads stay as they are. After start(), from any thread.
+  void set_options(ServerOptions options);
+
+  // Connections that come from now on speak TLS with this certificate; null: plain. Before start() or after it, from
+  // any thread.
   void set_tls(std::shared_ptr<const TlsContext> tls);
 
   // Binds, listens, starts the threads. `feed` must outlive the server. The error is a sentence.

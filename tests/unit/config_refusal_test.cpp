@@ -50,7 +50,7 @@ TEST_CASE("unknown keys are refused with the nearest known one") {
       {"limits: {messagesize: 1}\n", 1, "did you mean 'message_size'?"},
       {"fetchers:\n  a:\n    pol_interval: 5\n", 3, "in fetchers.a; did you mean 'poll_interval'?"},
       {"fetchers:\n  a:\n    quota:\n      calls: 5\n      every: day\n", 5, "unknown key 'every' in fetchers.a.quota"},
-      {"zzzzzzzz: 1\n", 1, "known keys: listen, auth, limits, plugins, http, state, keys, fetchers"},
+      {"zzzzzzzz: 1\n", 1, "known keys: listen, auth, limits, plugins, http, state, keys, log, fetchers"},
       {"auth: {users: x}\n", 1, "known keys: tokens"},
       {"plugins: {Directory: /x}\n", 1, "did you mean 'directory'?"},
       {"http:\n  body: 1MiB\n  timeout:\n", 3, "unknown key 'timeout' in http"},

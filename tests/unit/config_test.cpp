@@ -58,7 +58,8 @@ void check_defaults(const Config& config) {
   CHECK(config.state.events_age == 24h);
   CHECK(config.state.forget == 30 * 24h);
   CHECK(config.keys.file == "/etc/restream/keys.restream");
-  CHECK(config.keys.master_key == "/etc/restream/master.key");
+  CHECK_FALSE(config.keys.master_key);
+  CHECK_FALSE(config.log.json);
 }
 
 }  // namespace
@@ -296,6 +297,7 @@ TEST_CASE("the packaged file is accepted, as it is and with every comment sign t
                                 "forget",
                                 "file",
                                 "master_key",
+                                "format",
                                 "plugin",
                                 "config",
                                 "enabled",

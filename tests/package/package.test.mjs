@@ -1,0 +1,295 @@
+// The Debian packages, in a booted Debian 12 (run tests/package/run): installed, given a key and a plugin, upgraded,
+// reloaded, hung, stopped, removed and purged. One step after the other; the first that fails ends it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { curl, eventually, Process, PROGRAMS, Replica, seconds, startUpstream, subscriber } from "../e2e/harness.mjs";
+import { Machine } from "./machine.mjs";
+
+const URL = "http://127.0.0.1:8080";
+const KEY = "demo-not-a-real-key-nyt"; // the sample upstream takes it
+const HOME = { section: "home" };
+const CONFIG = "/etc/restream/restream.yaml";
+
+const machine = new Machine();
+const upstream = await startUpstream();
+let failed = false;
+
+function step(name, work) {
+  test(name, { timeout: seconds(300) }, async (context) => {
+    if (failed) return context.skip("a step before it failed");
+    failed = true;
+    await work(context);
+    failed = false;
+  });
+}
+
+const getJson = async (path) => (await curl(`${URL}${path}`)).json();
+const ready = () => eventually(async () => (await curl(`${URL}/readyz`)).status === 200, { every: 100, what: "a ready daemon" });
+const fetcher = (name) => getJson(`/fetchers/${name}`);
+const mainPid = () => machine.property("MainPID");
+
+// The configuration that the package brought, and what this test adds.
+let packaged;
+function configure(text) {
+  machine.write(CONFIG, `${packaged}\n${text}`);
+}
+const listening = (interval) => `fetchers:
+  nyt-top: {origin: '${upstream.url}', allow_private: true, poll_interval: ${interval}, force_interval: true}
+  list: {origin: '${upstream.url}', allow_private: true, poll_interval: ${interval}, force_interval: true}
+`;
+
+// One change upstream, as it comes to a subscriber.
+async function change(socket, replica) {
+  socket.forget();
+  await upstream.change();
+  await socket.waitFor("updated_item", ({ channel }) => channel === "nyt-top", { within: seconds(20) });
+  replica.follow(socket);
+}
+
+step("a Debian 12 boots", () => machine.boot());
+
+step("apt-get install gives a running service that is ready", async () => {
+  await machine.run("apt-get", "install", "-y", "--no-download", "/debs/restream.deb");
+  assert.equal(await machine.property("ActiveState"), "active");
+  assert.equal(await machine.property("Type"), "notify");
+  await ready();
+  packaged = machine.read(CONFIG);
+});
+
+step("it listens on loopback only", async () => {
+  const sockets = (await machine.run("cat", "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6"))
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([number, local, , state]) => /^[0-9]+:$/.test(number) && state !== "01" && /:1F90$/.test(local));
+  assert.deepEqual(sockets.map(([, local]) => local), ["0100007F:1F90"]);
+});
+
+step("no key is set, and systemctl status says in one line what to do", async () => {
+  assert.equal(await machine.run("restream-keys", "list"), "");
+  const text = await eventually(
+    async () => {
+      const { out } = await machine.try("systemctl", "status", "--no-pager", "restream");
+      return /^\s*Status: "(.*)"$/m.exec(out)?.[1];
+    },
+    { what: "a Status line" },
+  );
+  assert.match(text, /listening on 127\.0\.0\.1:8080; next: .*restream-keys set nyt-top api-key/);
+  assert.equal((await fetcher("nyt-top")).keys["api-key"], "missing");
+});
+
+step("the service's user owns the keystore and the state, and nobody else sees into them", async () => {
+  const modes = await machine.run("stat", "-c", "%U %a %n", "/etc/restream/keys.restream", "/etc/restream/master.key", "/var/lib/restream");
+  assert.deepEqual(modes.trim().split("\n"), [
+    "restream 600 /etc/restream/keys.restream",
+    "root 400 /etc/restream/master.key",
+    "restream 700 /var/lib/restream",
+  ]);
+});
+
+step("systemd-analyze security gives 2.0 or better", async (context) => {
+  const text = await machine.run("systemd-analyze", "security", "--no-pager", "restream");
+  const level = Number(/Overall exposure level for restream.service: ([0-9.]+)/.exec(text)[1]);
+  context.diagnostic(`exposure level ${level}`);
+  assert.ok(level <= 2.0, text);
+});
+
+step("plugins are confined all the same: Landlock and seccomp, no privileges", async () => {
+  const hosts = (await machine.run("pgrep", "-u", "restream", "-f", "restream-fetcher-host")).trim().split("\n");
+  assert.equal(hosts.length, 2);
+  for (const pid of hosts) {
+    const status = await machine.run("cat", `/proc/${pid}/status`);
+    assert.match(status, /^NoNewPrivs:\s+1$/m);
+    assert.match(status, /^Seccomp:\s+2$/m);
+    // One filter is systemd's, for the service; another one the host's own.
+    const filters = Number(/^Seccomp_filters:\s+([0-9]+)$/m.exec(status)[1]);
+    const daemon = await machine.run("cat", `/proc/${await mainPid()}/status`);
+    assert.ok(filters > Number(/^Seccomp_filters:\s+([0-9]+)$/m.exec(daemon)[1]), status);
+  }
+  const { out } = await machine.try("journalctl", "--output=cat", "--unit=restream");
+  assert.match(out, /plugins are confined.*Landlock.*seccomp/);
+});
+
+step("a key set by root reaches the running service", async () => {
+  configure(listening("1s"));
+  await machine.run("systemctl", "restart", "restream");
+  await ready();
+  const pid = await mainPid();
+  const set = await machine.tryWithInput(KEY, "sudo", "restream-keys", "set", "nyt-top", "api-key");
+  assert.equal(set.code, 0, set.err);
+  const present = async () => (await fetcher("nyt-top")).keys["api-key"] === "present";
+  await eventually(present, { every: 100, what: "the key" });
+  assert.equal(await mainPid(), pid);
+  assert.equal((await machine.run("stat", "-c", "%U %a", "/etc/restream/keys.restream")).trim(), "restream 600");
+  await eventually(async () => !/next:/.test(await machine.property("StatusText")), {
+    within: seconds(15),
+    every: 200,
+    what: "a status without a thing to do",
+  });
+});
+
+step("wscat hears a channel", async () => {
+  const order = JSON.stringify({ action: "subscribe", channel: "nyt-top" });
+  const words = ["--no-color", "--connect", `${URL.replace("http", "ws")}/channels`, "--execute", order, "--wait", "60"];
+  const wscat = new Process(process.execPath, [PROGRAMS.wscat, ...words], { input: "open" });
+  await wscat.waitForLine(/"type":"subscribed"/);
+  await wscat.waitForLine(/"type":"new_item"|"items":\[\{/);
+  await upstream.change();
+  await wscat.waitForLine(/"type":"updated_item"/);
+  wscat.signal("SIGTERM");
+  await wscat.waitForEnd();
+});
+
+step("a plugin is built with nothing but restream-sdk, and dropped in", async () => {
+  await machine.run("apt-get", "install", "-y", "--no-download", "/debs/restream-sdk.deb");
+  await machine.run("cmake", "-S", "/plugin", "-B", "/plugin/build");
+  await machine.run("cmake", "--build", "/plugin/build");
+  await machine.run("restream-plugin", "check", "/plugin/build/list.so");
+  await upstream.setList("dropped", [{ id: "a" }]);
+  const pid = await mainPid();
+  await machine.run("install", "-m", "644", "/plugin/build/list.so", "/usr/lib/restream/plugins/");
+  await eventually(async () => (await fetcher("list")).health?.state === "live", { every: 100, what: "the fetcher" });
+  const answer = await getJson("/channels/list?name=dropped");
+  assert.deepEqual(answer.items.map(({ id }) => id), ["a"]);
+  assert.equal(await mainPid(), pid);
+});
+
+step("a reload applies the configuration, and connections stay", async () => {
+  const socket = await subscriber(URL);
+  await socket.subscribe("list", { name: "dropped" });
+  const pid = await mainPid();
+  configure(`${listening("1s")}  nyt-world: {plugin: nyt-top}\n`);
+  await machine.run("systemctl", "reload", "restream");
+  await eventually(async () => (await fetcher("nyt-world")).keys?.["api-key"] === "missing", { every: 100, what: "the new fetcher" });
+  assert.equal(await mainPid(), pid);
+  await upstream.setList("dropped", [{ id: "a" }, { id: "b" }]);
+  await socket.waitFor("new_item", ({ id }) => id === "b", { within: seconds(15) });
+  await socket.close();
+});
+
+step("a reload of a bad configuration fails, says why, and changes nothing", async () => {
+  const good = machine.read(CONFIG);
+  configure("limits: {conections: 5}\n");
+  const { code } = await machine.try("systemctl", "reload", "restream");
+  assert.notEqual(code, 0);
+  await machine.journalHas(/restream\.yaml:[0-9]+: unknown key 'conections' in limits; did you mean 'connections'/);
+  assert.equal(await machine.property("ActiveState"), "active");
+  assert.equal((await fetcher("nyt-world")).name, "nyt-world");
+  machine.write(CONFIG, good);
+  await machine.run("systemctl", "reload", "restream");
+});
+
+step("an upgrade keeps configuration, keys and state, and a client that resumes loses no event", async () => {
+  const replica = new Replica("nyt-top", HOME);
+  let socket = await subscriber(URL);
+  await socket.subscribe("nyt-top", HOME);
+  await change(socket, replica);
+  const before = { position: replica.position, keys: await machine.run("sha256sum", "/etc/restream/keys.restream", "/etc/restream/master.key", CONFIG), pid: await mainPid() };
+  const goodbye = socket.waitForClose(seconds(60));
+  const upgrade = machine.run("apt-get", "install", "-y", "--no-download", "/newer/restream.deb", "/newer/restream-sdk.deb");
+  const changing = setInterval(() => upstream.change(), 500);
+  assert.equal((await goodbye).code, 1001);
+  replica.follow(socket);
+  await upgrade;
+  clearInterval(changing);
+  assert.match(await machine.run("dpkg-query", "-W", "-f", "${Version}", "restream"), /\+next1$/);
+  await ready();
+  assert.notEqual(await mainPid(), before.pid);
+  socket = await subscriber(URL);
+  const { resumed } = await socket.subscribe("nyt-top", HOME, { since: replica.position });
+  assert.equal(resumed, true);
+  await change(socket, replica); // fails on a hole or a repetition in the offsets
+  const truth = await getJson("/channels/nyt-top?section=home");
+  assert.deepEqual(truth.items.map(({ id }) => id).sort(), [...replica.items.keys()].sort());
+  assert.equal(await machine.run("sha256sum", "/etc/restream/keys.restream", "/etc/restream/master.key", CONFIG), before.keys);
+  await socket.close();
+});
+
+step("a daemon that hangs is replaced by the watchdog, and what was seen is resumed", async () => {
+  const replica = new Replica("nyt-top", HOME);
+  const socket = await subscriber(URL);
+  await socket.subscribe("nyt-top", HOME);
+  await change(socket, replica);
+  await machine.run("mkdir", "-p", "/run/systemd/system/restream.service.d");
+  await machine.tryWithInput("[Service]\nWatchdogSec=3\n", "tee", "/run/systemd/system/restream.service.d/watchdog.conf");
+  await machine.run("systemctl", "daemon-reload");
+  await machine.run("systemctl", "restart", "restream");
+  await ready();
+  const pid = await mainPid();
+  await machine.run("kill", "-STOP", pid);
+  await eventually(async () => ![pid, "0"].includes(await mainPid()), { within: seconds(30), every: 200, what: "another process" });
+  await machine.journalHas(/Watchdog timeout/);
+  await ready();
+  assert.equal(await machine.property("NRestarts"), "1");
+  const again = await subscriber(URL);
+  const { resumed } = await again.subscribe("nyt-top", HOME, { since: replica.position });
+  assert.equal(resumed, true);
+  await change(again, replica);
+  await again.close();
+  await machine.run("rm", "-r", "/run/systemd/system/restream.service.d");
+  await machine.run("systemctl", "daemon-reload");
+  await machine.run("systemctl", "restart", "restream");
+});
+
+step("the master key may be an encrypted credential, and the plain file taken away", async () => {
+  await machine.run("systemd-creds", "encrypt", "--name=master", "/etc/restream/master.key", "/etc/restream/master.cred");
+  await machine.run("mv", "/etc/restream/master.key", "/root/master.key");
+  await machine.run("mkdir", "-p", "/etc/systemd/system/restream.service.d");
+  machine.write(
+    "/etc/systemd/system/restream.service.d/master.conf",
+    "[Service]\nLoadCredential=\nLoadCredentialEncrypted=master:/etc/restream/master.cred\n",
+  );
+  await machine.run("systemctl", "daemon-reload");
+  await machine.run("systemctl", "restart", "restream");
+  await ready();
+  assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
+  await machine.run("rm", "-r", "/etc/systemd/system/restream.service.d");
+  await machine.run("mv", "/root/master.key", "/etc/restream/master.key");
+  await machine.run("systemctl", "daemon-reload");
+  await machine.run("systemctl", "restart", "restream");
+  await ready();
+});
+
+step("an empty configuration works, too", async () => {
+  const good = machine.read(CONFIG);
+  machine.write(CONFIG, "");
+  await machine.run("systemctl", "restart", "restream");
+  await ready();
+  assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
+  machine.write(CONFIG, good);
+  await machine.run("systemctl", "restart", "restream");
+  await ready();
+});
+
+step("a stop sends subscribers away with 1001, and ends in time with code 0", async () => {
+  const socket = await subscriber(URL);
+  await socket.subscribe("nyt-top", HOME);
+  const start = Date.now();
+  await machine.run("systemctl", "stop", "restream");
+  assert.ok(Date.now() - start < seconds(10), `${Date.now() - start} ms`);
+  assert.equal((await socket.waitForClose()).code, 1001);
+  assert.equal(await machine.property("Result"), "success");
+  assert.equal(await machine.property("ExecMainStatus"), "0");
+  await machine.run("systemctl", "start", "restream");
+  await ready();
+});
+
+step("no value of a key is in the journal", async () => {
+  const { out } = await machine.try("journalctl", "--no-pager", "--output=export");
+  assert.ok(out.length > 1000);
+  assert.ok(!out.includes(KEY));
+});
+
+step("remove leaves configuration, keys and state; an install finds them again", async () => {
+  await machine.run("apt-get", "remove", "-y", "restream", "restream-sdk");
+  assert.equal((await machine.try("systemctl", "is-active", "restream")).code === 0, false);
+  await machine.run("test", "-s", "/etc/restream/keys.restream", "-a", "-s", "/etc/restream/master.key", "-a", "-s", CONFIG, "-a", "-d", "/var/lib/restream");
+  await machine.run("apt-get", "install", "-y", "--no-download", "/newer/restream.deb");
+  await ready();
+  assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
+});
+
+step("purge removes them", async () => {
+  await machine.run("apt-get", "purge", "-y", "restream");
+  for (const path of ["/etc/restream", "/var/lib/restream", "/usr/lib/restream", "/usr/libexec/restream"])
+    assert.notEqual((await machine.try("test", "-e", path)).code, 0, path);
+});
