@@ -93,6 +93,7 @@ struct QuotaConfig {
 struct AdaptiveConfig {
   Millis min{};
   Millis max{};
+  bool operator==(const AdaptiveConfig&) const = default;
 };
 
 struct FetcherConfig {
