@@ -3,17 +3,17 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <sched.h>
-#include <csignal>
 
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <new>
 #include <stdexcept>

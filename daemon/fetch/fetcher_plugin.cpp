@@ -150,9 +150,8 @@ void Fetcher::Impl::fit(ChannelPoll& poll, bool had_ended) {
 void Fetcher::Impl::refuse(const std::string& reason) {
   if (next_settings) {
     next_settings.reset();
-    log.error(
-        "the plugin refuses what the configuration says of this fetcher now; it goes on with what it said before",
-        {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"reason", reason}});
+    log.error("the plugin refuses what the configuration says of this fetcher now; it goes on with what it said before",
+              {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"reason", reason}});
     return;
   }
   log.error("fetcher refused", {{"fetcher", settings.name}, {"plugin", settings.plugin}, {"reason", reason}});

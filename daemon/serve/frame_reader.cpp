@@ -83,8 +83,7 @@ std::optional<FrameReader::Event> FrameReader::begin_payload() {
     left_ = 0;
     for (std::size_t i = 0; i < extended; ++i) left_ = left_ << 8U | header_.at(2 + i);
     // The shortest form is the only one.
-    if (left_ < 126 || (extended == 8 && left_ < 0x10000))
-      return fault(close_protocol_error, "bad length");
+    if (left_ < 126 || (extended == 8 && left_ < 0x10000)) return fault(close_protocol_error, "bad length");
   }
   if (!control() && left_ > message_size_ - std::min(message_.size(), message_size_))
     return fault(close_too_big, "message too long");
