@@ -26,7 +26,8 @@ test("an interval: at most so often, the newest state of each item, on the one p
 
   const told = [];
   seldom.socket.on("message", (data) => told.push({ at: Date.now(), ...JSON.parse(data) }));
-  const end = Date.now() + seconds(7);
+  const start = Date.now();
+  const end = start + 7000;
   let n = 0;
   while (Date.now() < end) {
     await upstream.setList("often", items(++n));
@@ -40,7 +41,8 @@ test("an interval: at most so often, the newest state of each item, on the one p
   for (const heard of [told.filter(({ type }) => type === "updated_item"), streamed]) {
     // Deliveries: those that come together are one.
     const times = heard.map(({ at }) => at).filter((at, i, all) => i === 0 || at - all[i - 1] > 500);
-    assert.ok(times.length >= 3 && times.length <= 6, `${times.length} deliveries`);
+    const most = (times.at(-1) - start) / 2000 + 2;
+    assert.ok(times.length >= 3 && times.length <= most, `${times.length} deliveries, not ${most} at most`);
     for (const [i, at] of times.entries()) assert.ok(i === 0 || at - times[i - 1] > 1800, `${at - times[i - 1]} ms`);
     assert.equal(heard.length, 2 * times.length, "each item once in each delivery");
     assert.ok(heard.every((message) => message.patch === undefined && message.item !== undefined));
