@@ -1,6 +1,7 @@
 // What one event costs the server for each subscriber, beside the least that the kernel allows.
 //
-//   build/release/bench/bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--peers] [--json]
+//   build/release/bench/bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--over websocket|deflate|sse]
+//   [--peers] [--json]
 //
 // In one run, over the same sockets, in turns:
 //   restream   a poll's result -> diff -> commit (SQLite, a real file) -> frames -> serve thread -> sockets
@@ -8,7 +9,8 @@
 //   peers      with --peers: nchan and pushpin as Debian packages them, each with as many subscribers of its own, which
 //              are published the same messages
 // Printed is the CPU time (user and system, all threads of the server) for each delivered message, the median of all
-// rounds, for bursts of 1 and of 25 events. The subscribers are another process; its CPU time is not counted.
+// rounds, for bursts of 1 and of 25 events; and how long it took until the last subscriber had read it. The subscribers
+// are another process; its CPU time is not counted.
 #include "fanout_clients.hpp"
 #include "peers.hpp"
 
@@ -47,6 +49,7 @@ struct Options {
   std::size_t subscribers = 2000;
   std::size_t rounds = 20;
   std::size_t size = 500;  // of a message, without its frame
+  Framing over = Framing::websocket;
   bool peers = false;
   bool json = false;
 };
@@ -93,19 +96,21 @@ std::vector<int> server_sockets(std::uint16_t port) {
 // restream without plugins and HTTP: results are handed to the hub as a plugin would have answered them.
 class Bed {
  public:
-  explicit Bed(const std::filesystem::path& directory)
+  Bed(const std::filesystem::path& directory, Framing over)
       : store_(open(directory)),
         hub_(surroundings(), {}, {}, hooks()),
         server_(server_options(), real_clock(), Log::none()) {
     std::vector<ServeThread> threads = server_.threads();
     // A serve thread of our own, which only looks: it tells the bytes that each subscriber is sent.
     tap_ = static_cast<ServeNumber>(threads.size());
-    threads.push_back({.announce = [this](std::shared_ptr<const Announcement> one) { tapped_ = one->frames.at(0); },
-                       .announce_status = [](const StatusAnnouncement&) {}});
+    const Form form{.framing = over};
+    threads.push_back(
+        {.announce = [this, form](std::shared_ptr<const Announcement> one) { tapped_ = one->frames.at(form.index()); },
+         .announce_status = [](const StatusAnnouncement&) {}});
     hub_.serve_on(std::move(threads));
     if (auto started = server_.start(hub_.feed()); !started) throw std::runtime_error(started.error());
     core_ = std::thread([this] { io_.run(); });
-    hub_.feed().attach({.serve = tap_, .fetcher = "bench", .params = {}, .since = {}, .form = {}, .visitor = {}},
+    hub_.feed().attach({.serve = tap_, .fetcher = "bench", .params = {}, .since = {}, .form = form, .visitor = {}},
                        [](const auto&) {});
   }
   ~Bed() {
@@ -144,6 +149,7 @@ class Bed {
     ServerOptions options;
     options.port = 0;
     options.connections_per_address = options.connections;
+    options.compression = true;  // for those who ask for it
     return options;
   }
   Hub::Surroundings surroundings() {
@@ -227,9 +233,16 @@ struct Rival {
   std::unique_ptr<bench::Peer> server;
 };
 
+bench::Subscribing subscribing(Framing over) {
+  if (over == Framing::sse) return bench::event_stream("/channels/bench");
+  return bench::websocket("/channels", R"({"action":"subscribe","channel":"bench","snapshot":false})",
+                          over == Framing::websocket_deflate ? "permessage-deflate" : "");
+}
+
 struct Figure {
   std::string who;
   std::vector<double> cost;    // µs of CPU for each delivered message, by round
+  std::vector<double> waits;   // ms until the last subscriber had read all of it
   std::vector<double> ratios;  // to the raw loop of the same round
 };
 
@@ -239,42 +252,63 @@ struct Figures {
   std::vector<Figure> servers;
 };
 
-double cost_of(const Rival& rival, std::size_t burst, std::size_t size, std::size_t subscribers) {
-  const std::uint64_t before = rival.clients->tally().bytes;
+struct Round {
+  double cost = 0;
+  double wait = 0;
+};
+
+// From now until the subscribers have read so many bytes more.
+class Stopwatch {
+ public:
+  explicit Stopwatch(const bench::Clients& clients) : clients_(clients), before_(clients.tally().bytes) {}
+  double wait_for(std::uint64_t bytes) const {
+    wait_for_bytes(clients_.tally(), before_ + bytes);
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  const bench::Clients& clients_;
+  std::uint64_t before_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+Round round_of(const Rival& rival, std::size_t burst, std::size_t size, std::size_t subscribers) {
   const std::string message(size, 'x');
+  const Stopwatch watch(*rival.clients);
   const double start = rival.server->cpu_seconds();
   for (std::size_t i = 0; i < burst; ++i) rival.server->publish(message);
-  wait_for_bytes(rival.clients->tally(), before + bench::Peer::framed(size) * burst * subscribers);
-  return (rival.server->cpu_seconds() - start) / static_cast<double>(burst * subscribers) * 1e6;
+  const double wait = watch.wait_for(bench::Peer::framed(size) * burst * subscribers);
+  return {(rival.server->cpu_seconds() - start) / static_cast<double>(burst * subscribers) * 1e6, wait};
 }
 
 Figures measure(Bed& bed, const bench::Clients& clients, const std::vector<int>& sockets,
                 const std::vector<Rival>& rivals, std::size_t burst, const Options& options) {
-  Figures all{.burst = burst, .message = 0, .servers = {{"raw send()", {}, {}}, {"restream", {}, {}}}};
-  for (const Rival& rival : rivals) all.servers.push_back({std::string(bench::Peer::name(rival.kind)), {}, {}});
+  Figures all{.burst = burst, .message = 0, .servers = {{.who = "raw send()"}, {.who = "restream"}}};
+  for (const Rival& rival : rivals) all.servers.push_back({.who = std::string(bench::Peer::name(rival.kind))});
   const double messages = static_cast<double>(burst * sockets.size());
   // The first round warms up and is not counted.
   for (std::size_t round = 0; round <= options.rounds; ++round) {
-    std::uint64_t before = clients.tally().bytes;
     // This thread only hands in the result and waits: its own time is no part of the server's.
     const auto server = [] { return cpu_seconds(RUSAGE_SELF) - cpu_seconds(RUSAGE_THREAD); };
+    const Stopwatch watch(clients);
     double start = server();
     const Frames bytes = bed.publish(result_of(burst, options.size));
-    wait_for_bytes(clients.tally(), before + bytes->size() * sockets.size());
+    const double our_wait = watch.wait_for(bytes->size() * sockets.size());
     const double ours = (server() - start) / messages * 1e6;
     all.message = bytes->size() / burst;
 
-    before = clients.tally().bytes;
+    const Stopwatch raw_watch(clients);
     start = cpu_seconds(RUSAGE_THREAD);
     send_raw(sockets, *bytes);
     const double least = (cpu_seconds(RUSAGE_THREAD) - start) / messages * 1e6;
-    wait_for_bytes(clients.tally(), before + bytes->size() * sockets.size());
-    std::vector<double> costs{least, ours};
-    for (const Rival& rival : rivals) costs.push_back(cost_of(rival, burst, options.size, sockets.size()));
+    const double raw_wait = raw_watch.wait_for(bytes->size() * sockets.size());
+    std::vector<Round> costs{{least, raw_wait}, {ours, our_wait}};
+    for (const Rival& rival : rivals) costs.push_back(round_of(rival, burst, options.size, sockets.size()));
     if (round == 0) continue;
     for (std::size_t i = 0; i < costs.size(); ++i) {
-      all.servers[i].cost.push_back(costs[i]);
-      all.servers[i].ratios.push_back(costs[i] / least);
+      all.servers[i].cost.push_back(costs[i].cost);
+      all.servers[i].waits.push_back(costs[i].wait);
+      all.servers[i].ratios.push_back(costs[i].cost / least);
     }
   }
   return all;
@@ -288,6 +322,11 @@ Options read_options(int argc, char** argv) {
       (name == "--json" ? options.json : options.peers) = true;
       continue;
     }
+    if (name == "--over" && i + 1 < argc) {
+      const std::string over = argv[++i];
+      options.over = over == "sse" ? Framing::sse : over == "deflate" ? Framing::websocket_deflate : Framing::websocket;
+      continue;
+    }
     const std::size_t value = i + 1 < argc ? std::strtoul(argv[++i], nullptr, 10) : 0;
     if (name == "--subscribers" && value > 0)
       options.subscribers = value;
@@ -296,7 +335,9 @@ Options read_options(int argc, char** argv) {
     else if (name == "--size" && value > 0)
       options.size = value;
     else {
-      std::fprintf(stderr, "usage: bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--peers] [--json]\n");
+      std::fprintf(stderr,
+                   "usage: bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--over websocket|deflate|sse] "
+                   "[--peers] [--json]\n");
       std::exit(2);
     }
   }
@@ -307,19 +348,21 @@ void print(const std::vector<Figures>& all, const Options& options) {
   if (options.json) {
     for (const Figures& one : all)
       for (const Figure& server : one.servers)
-        std::printf(R"({"server":"%s","subscribers":%zu,"burst":%zu,"message_bytes":%zu,"us":%.3f,"ratio":%.3f})"
-                    "\n",
-                    server.who.c_str(), options.subscribers, one.burst, one.message, median(server.cost),
-                    median(server.ratios));
+        std::printf(
+            R"({"server":"%s","subscribers":%zu,"burst":%zu,"message_bytes":%zu,"us":%.3f,"ratio":%.3f,"last_ms_p50":%.1f,"last_ms_worst":%.1f})"
+            "\n",
+            server.who.c_str(), options.subscribers, one.burst, one.message, median(server.cost), median(server.ratios),
+            median(server.waits), std::ranges::max(server.waits));
     return;
   }
   std::printf("%zu subscribers, %zu rounds; server CPU in µs for each delivered message, medians\n\n",
               options.subscribers, options.rounds);
-  std::printf("%8s %14s  %-12s %10s %10s\n", "burst", "message bytes", "server", "us", "to raw");
+  std::printf("%8s %14s  %-12s %10s %10s %14s %10s\n", "burst", "message bytes", "server", "us", "to raw",
+              "last after ms", "worst");
   for (const Figures& one : all)
     for (const Figure& server : one.servers)
-      std::printf("%8zu %14zu  %-12s %10.2f %10.2f\n", one.burst, one.message, server.who.c_str(), median(server.cost),
-                  median(server.ratios));
+      std::printf("%8zu %14zu  %-12s %10.2f %10.2f %14.1f %10.1f\n", one.burst, one.message, server.who.c_str(),
+                  median(server.cost), median(server.ratios), median(server.waits), std::ranges::max(server.waits));
 }
 
 }  // namespace
@@ -334,13 +377,13 @@ int main(int argc, char** argv) {
   if (mkdtemp(directory.data()) == nullptr) return 1;
   int code = 0;
   try {
-    bench::Clients clients(options.subscribers, {"/channels", R"({"action":"subscribe","channel":"bench"})"});
+    bench::Clients clients(options.subscribers, subscribing(options.over));
     std::vector<Rival> rivals;
     if (options.peers) {
       for (const auto kind : {bench::Peer::Kind::nchan, bench::Peer::Kind::pushpin})
         rivals.push_back({.kind = kind,
                           .clients = std::make_unique<bench::Clients>(
-                              options.subscribers, bench::Subscribing{std::string(bench::Peer::path(kind)), ""}),
+                              options.subscribers, bench::websocket(std::string(bench::Peer::path(kind)), "")),
                           .server = nullptr});
     }
     bench::run_on(0);
@@ -350,7 +393,7 @@ int main(int argc, char** argv) {
       rival.clients->connect(rival.server->port());
       wait_for_subscribers(*rival.clients, options.subscribers);
     }
-    Bed bed(directory);
+    Bed bed(directory, options.over);
     const double empty = anonymous_memory();
     clients.connect(bed.port());
     wait_for_subscribers(clients, options.subscribers);

@@ -25,9 +25,12 @@ namespace bench {
 
 namespace {
 
-constexpr std::string_view handshake =
-    " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+constexpr std::string_view end_of_head = "\r\n\r\n";
+// In `subscribed`, after which nothing comes but live events where no snapshot is asked for; and in the snapshot of an
+// event stream.
+constexpr std::string_view subscribed = R"("resumed":)";
+constexpr std::string_view compressed_frame = "\xc1";
+constexpr std::string_view snapshot = R"("items":[)";
 
 // A masked text frame with a mask of zeros, which leaves the payload as it is.
 std::string client_frame(const std::string& payload) {
@@ -53,16 +56,12 @@ int connect_one(std::uint16_t port, const Subscribing& how) {
   static_assert(sizeof generic == sizeof address);
   std::memcpy(&generic, &address, sizeof address);
   if (fd < 0 || ::connect(fd, &generic, sizeof generic) != 0) return -1;
-  const std::string head = "GET " + how.path + std::string(handshake);
-  if (send(fd, head.data(), head.size(), MSG_NOSIGNAL) < 0) return -1;
+  if (send(fd, how.request.data(), how.request.size(), MSG_NOSIGNAL) < 0) return -1;
   const std::string subscribe = how.message.empty() ? "" : client_frame(how.message);
-  // Reads up to the snapshot, which ends what comes before live events (with an empty channel: `"items":[]}`), or up to
-  // the end of the handshake.
-  const std::string_view last = subscribe.empty() ? "\r\n\r\n" : "\"items\":[";
   std::string seen;
   std::array<char, 4096> buffer{};
   bool asked = false;
-  while (seen.find(last) == std::string::npos) {
+  while (seen.find(how.last) == std::string::npos) {
     const ssize_t size = read(fd, buffer.data(), buffer.size());
     if (size <= 0) return -1;
     seen.append(buffer.data(), static_cast<std::size_t>(size));
@@ -112,6 +111,22 @@ int connect_one(std::uint16_t port, const Subscribing& how) {
 }
 
 }  // namespace
+
+Subscribing websocket(const std::string& path, const std::string& message, const std::string& extension) {
+  std::string request = "GET " + path +
+                        " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+  if (!extension.empty()) request += "Sec-WebSocket-Extensions: " + extension + "\r\n";
+  return {request + "\r\n", message,
+          std::string(message.empty()     ? end_of_head
+                      : extension.empty() ? subscribed
+                                          : compressed_frame)};
+}
+
+Subscribing event_stream(const std::string& path) {
+  return {"GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n", "",
+          std::string(snapshot)};
+}
 
 void run_on(unsigned cpu) {
   if (sysconf(_SC_NPROCESSORS_ONLN) < 2) return;

@@ -21,12 +21,14 @@ struct Tally {
 // subscribers on the second, so that neither takes the other's time in one round and not in the next.
 void run_on(unsigned cpu);
 
-// How a subscriber becomes one: by the handshake on `path` alone, or also by a message, which is answered with a
-// snapshot.
+// How a subscriber becomes one.
 struct Subscribing {
-  std::string path;
-  std::string message;
+  std::string request;  // the head of the request
+  std::string message;  // sent as a WebSocket's message once `ready` has come; empty: none
+  std::string last;     // ends what comes before live events
 };
+Subscribing websocket(const std::string& path, const std::string& message, const std::string& extension = {});
+Subscribing event_stream(const std::string& path);
 
 // Forks; call before any thread is started. The child connects once `port` is written to the pipe it waits on.
 class Clients {
