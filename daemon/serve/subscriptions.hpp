@@ -60,7 +60,7 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   void send(const Subscription& subscription, const Frames& bytes, Outbox::Kind kind = Outbox::Kind::other);
   void greet(Subscription& subscription, const Attached& attached);
   void settle(Subscription& subscription);
-  void move_cursor(Subscription& subscription, std::uint64_t to);
+  void take(Subscription& subscription, const Frames& bytes, std::uint64_t last, std::uint64_t told, Outbox::Kind kind);
   [[nodiscard]] bool early(const Subscription& subscription) const;
   [[nodiscard]] bool has_room(const Subscription& subscription, const Frames& bytes) const;
   void rest(Subscription& subscription) const;

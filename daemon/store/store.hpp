@@ -36,6 +36,7 @@ struct ChannelRecord {
   std::uint64_t first = 1;  // the oldest event still kept; head.offset + 1 when none is
   std::uint64_t items = 0;  // in the snapshot
   Schedule schedule;
+  std::uint64_t undoable = 1;  // events from this one on hold their undo; those before it are of an older restream
 };
 
 // What is remembered of one item besides its bytes.
