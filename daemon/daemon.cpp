@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "backup.hpp"
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
 #include "config/reload.hpp"
@@ -114,7 +115,8 @@ struct Daemon::Impl {
                    .clock = clock,
                    .version = version,
                    .address = [this] { return (config.listen.tls ? "https://" : "http://") + address_text(); },
-                   .reload = [this] { return reload(); }}),
+                   .reload = [this] { return reload(); },
+                   .backup = [this](OperatorParts::Done done) { make_backup(std::move(done)); }}),
         control(
             io, config.state.directory / "control.sock",
             [this](const ControlRequest& request, const std::shared_ptr<ControlReply>& reply) {
@@ -420,6 +422,18 @@ struct Daemon::Impl {
     fetchers.set_keys(*keys);
     log.info("keys read anew");
     return {};
+  }
+
+  void make_backup(OperatorParts::Done done) {
+    // Moved on, never copied: what `done` holds is core's to let go.
+    back_up(store_thread, config.state.directory,
+            [this, done = std::move(done)](std::expected<std::string, std::string> made) mutable {
+              loop.post([this, done = std::move(done), made = std::move(made)] {
+                if (made) log.info("backup made");
+                if (!made) log.error("there is no backup", {{"reason", made.error()}});
+                done(made);
+              });
+            });
   }
 
   // --- what systemd hears -----------------------------------------------------------------------------------------

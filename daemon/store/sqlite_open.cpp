@@ -122,10 +122,11 @@ std::optional<StoreOpenError> create(const fs::path& path) {
 }
 
 // Everything that can be said against the file, in the order in which it makes sense.
-std::optional<StoreOpenError> refuse(sqlite3* database, const fs::path& path, std::int64_t& version) {
+std::optional<StoreOpenError> refuse(sqlite3* database, const fs::path& path, std::int64_t& version, bool& copy) {
   auto answer = ask(database, path, "PRAGMA application_id");
   if (!answer) return answer.error();
-  if (answer->number != application_id) return damaged(path, "is a database of another program");
+  copy = answer->number == copy_application_id;
+  if (!copy && answer->number != application_id) return damaged(path, "is a database of another program");
   answer = ask(database, path, "PRAGMA user_version");
   if (!answer) return answer.error();
   version = answer->number;
@@ -144,6 +145,14 @@ std::optional<StoreOpenError> refuse(sqlite3* database, const fs::path& path, st
   return std::nullopt;
 }
 
+// A copy that is put to use is a past that the subscribers have left behind: what comes now gets offsets that other
+// events have had. With new epochs nobody can mistake one for the other.
+void begin_anew(sqlite3* database) {
+  execute(database, ("BEGIN IMMEDIATE; UPDATE channel SET epoch = random(); PRAGMA application_id=" +
+                     std::to_string(application_id) + "; COMMIT")
+                        .c_str());
+}
+
 std::expected<Database, StoreOpenError> open_existing(const fs::path& path) {
   auto opened = connect(path, SQLITE_OPEN_READWRITE);
   if (!opened) return opened;
@@ -155,7 +164,8 @@ std::expected<Database, StoreOpenError> open_existing(const fs::path& path) {
   // EXCLUSIVE: one connection, and no -shm file to be mapped, which a full disk could turn into a SIGBUS.
   if (auto mode = ask(database, path, "PRAGMA locking_mode=EXCLUSIVE"); !mode) return std::unexpected(mode.error());
   std::int64_t version = 0;
-  if (auto error = refuse(database, path, version)) return std::unexpected(*error);
+  bool copy = false;
+  if (auto error = refuse(database, path, version, copy)) return std::unexpected(*error);
   const auto journal = ask(database, path, "PRAGMA journal_mode=WAL");
   if (!journal) return std::unexpected(journal.error());
   if (journal->text != "wal")
@@ -167,6 +177,7 @@ std::expected<Database, StoreOpenError> open_existing(const fs::path& path) {
     execute(database, "PRAGMA cache_size=-16384");            // 16 MiB
     execute(database, "PRAGMA temp_store=MEMORY");
     migrate(database, version, schema_migrations());
+    if (copy) begin_anew(database);
   } catch (const StoreError& error) {
     return std::unexpected(StoreOpenError{Kind::io, path.string() + ": " + error.what()});
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "store/quota_uses.hpp"
+#include "store/sqlite_copy.hpp"
 #include "store/sqlite_database.hpp"
 #include "store/statement.hpp"
 
@@ -86,6 +87,9 @@ class SqliteStore final : public Store {
                                                         std::size_t max_bytes) override;
   std::vector<QuotaRecord> quotas() override;
   void commit(std::span<const Write> writes) override;
+  std::unique_ptr<StoreCopy> copy(const std::filesystem::path& directory) override {
+    return copy_sqlite(db_, directory / "restream.db");
+  }
 
  private:
   // Resets the statement however the function ends: one that is left in mid-row would keep the read open.

@@ -2,6 +2,7 @@
 // reloaded, hung, stopped, removed and purged. One step after the other; the first that fails ends it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { curl, eventually, Process, PROGRAMS, Replica, seconds, startUpstream, subscriber } from "../e2e/harness.mjs";
 import { Machine } from "./machine.mjs";
 
@@ -16,9 +17,14 @@ let failed = false;
 
 function step(name, work) {
   test(name, { timeout: seconds(300) }, async (context) => {
-    if (failed) return context.skip("a step before it failed");
+    if (failed && !process.env.RESTREAM_GO_ON) return context.skip("a step before it failed");
     failed = true;
-    await work(context);
+    try {
+      await work(context);
+    } catch (error) {
+      if (!machine.booted) throw error;
+      throw new Error(`${error.message}\n--- the journal's last lines:\n${await machine.journal()}`, { cause: error });
+    }
     failed = false;
   });
 }
@@ -34,22 +40,34 @@ function configure(text) {
   machine.write(CONFIG, `${packaged}\n${text}`);
 }
 const listening = (interval) => `fetchers:
-  nyt-top: {origin: '${upstream.url}', allow_private: true, poll_interval: ${interval}, force_interval: true}
+  nyt-top: {origin: '${upstream.url}', allow_private: true, poll_interval: ${interval}, force_interval: true,
+            quota: {calls: 100000, per: hour}}
   list: {origin: '${upstream.url}', allow_private: true, poll_interval: ${interval}, force_interval: true}
 `;
 
-// One change upstream, as it comes to a subscriber.
+// One change upstream, as it comes to a subscriber. A replica complains of a hole or a repetition in the offsets.
 async function change(socket, replica) {
-  socket.forget();
+  const before = socket.messages.length;
+  const heard = () => socket.messages.slice(before).some(({ type, channel }) => type === "updated_item" && channel === "nyt-top");
   await upstream.change();
-  await socket.waitFor("updated_item", ({ channel }) => channel === "nyt-top", { within: seconds(20) });
+  await eventually(heard, { within: seconds(20), what: "a change" });
   replica.follow(socket);
+}
+
+// What the replica made of the events is what the daemon has. (It may have more: stories that have left the front page.)
+async function equalToDaemon(socket, replica) {
+  const equal = async () => {
+    const { items } = await getJson("/channels/nyt-top?section=home");
+    replica.follow(socket);
+    return items.length > 0 && items.every(({ id, item }) => isDeepStrictEqual(replica.items.get(id), item));
+  };
+  await eventually(equal, { every: 200, what: "the items that the daemon has" });
 }
 
 step("a Debian 12 boots", () => machine.boot());
 
 step("apt-get install gives a running service that is ready", async () => {
-  await machine.run("apt-get", "install", "-y", "--no-download", "/debs/restream.deb");
+  await machine.run("apt-get", "install", "-y", "/debs/restream.deb");
   assert.equal(await machine.property("ActiveState"), "active");
   assert.equal(await machine.property("Type"), "notify");
   await ready();
@@ -81,7 +99,7 @@ step("the service's user owns the keystore and the state, and nobody else sees i
   const modes = await machine.run("stat", "-c", "%U %a %n", "/etc/restream/keys.restream", "/etc/restream/master.key", "/var/lib/restream");
   assert.deepEqual(modes.trim().split("\n"), [
     "restream 600 /etc/restream/keys.restream",
-    "root 400 /etc/restream/master.key",
+    "root 600 /etc/restream/master.key",
     "restream 700 /var/lib/restream",
   ]);
 });
@@ -140,7 +158,7 @@ step("wscat hears a channel", async () => {
 });
 
 step("a plugin is built with nothing but restream-sdk, and dropped in", async () => {
-  await machine.run("apt-get", "install", "-y", "--no-download", "/debs/restream-sdk.deb");
+  await machine.run("apt-get", "install", "-y", "/debs/restream-sdk.deb");
   await machine.run("cmake", "-S", "/plugin", "-B", "/plugin/build");
   await machine.run("cmake", "--build", "/plugin/build");
   await machine.run("restream-plugin", "check", "/plugin/build/list.so");
@@ -185,7 +203,7 @@ step("an upgrade keeps configuration, keys and state, and a client that resumes 
   await change(socket, replica);
   const before = { position: replica.position, keys: await machine.run("sha256sum", "/etc/restream/keys.restream", "/etc/restream/master.key", CONFIG), pid: await mainPid() };
   const goodbye = socket.waitForClose(seconds(60));
-  const upgrade = machine.run("apt-get", "install", "-y", "--no-download", "/newer/restream.deb", "/newer/restream-sdk.deb");
+  const upgrade = machine.run("apt-get", "install", "-y", "/newer/restream.deb", "/newer/restream-sdk.deb");
   const changing = setInterval(() => upstream.change(), 500);
   assert.equal((await goodbye).code, 1001);
   replica.follow(socket);
@@ -197,9 +215,8 @@ step("an upgrade keeps configuration, keys and state, and a client that resumes 
   socket = await subscriber(URL);
   const { resumed } = await socket.subscribe("nyt-top", HOME, { since: replica.position });
   assert.equal(resumed, true);
-  await change(socket, replica); // fails on a hole or a repetition in the offsets
-  const truth = await getJson("/channels/nyt-top?section=home");
-  assert.deepEqual(truth.items.map(({ id }) => id).sort(), [...replica.items.keys()].sort());
+  await change(socket, replica);
+  await equalToDaemon(socket, replica);
   assert.equal(await machine.run("sha256sum", "/etc/restream/keys.restream", "/etc/restream/master.key", CONFIG), before.keys);
   await socket.close();
 });
@@ -224,6 +241,7 @@ step("a daemon that hangs is replaced by the watchdog, and what was seen is resu
   const { resumed } = await again.subscribe("nyt-top", HOME, { since: replica.position });
   assert.equal(resumed, true);
   await change(again, replica);
+  await equalToDaemon(again, replica);
   await again.close();
   await machine.run("rm", "-r", "/run/systemd/system/restream.service.d");
   await machine.run("systemctl", "daemon-reload");
@@ -283,13 +301,14 @@ step("remove leaves configuration, keys and state; an install finds them again",
   await machine.run("apt-get", "remove", "-y", "restream", "restream-sdk");
   assert.equal((await machine.try("systemctl", "is-active", "restream")).code === 0, false);
   await machine.run("test", "-s", "/etc/restream/keys.restream", "-a", "-s", "/etc/restream/master.key", "-a", "-s", CONFIG, "-a", "-d", "/var/lib/restream");
-  await machine.run("apt-get", "install", "-y", "--no-download", "/newer/restream.deb");
+  await machine.run("apt-get", "install", "-y", "/newer/restream.deb");
   await ready();
   assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
 });
 
-step("purge removes them", async () => {
+step("purge removes them, and leaves nothing but the plugin that was dropped in", async () => {
   await machine.run("apt-get", "purge", "-y", "restream");
-  for (const path of ["/etc/restream", "/var/lib/restream", "/usr/lib/restream", "/usr/libexec/restream"])
+  for (const path of ["/etc/restream", "/var/lib/restream", "/usr/libexec/restream", "/usr/share/restream", "/usr/bin/restreamd"])
     assert.notEqual((await machine.try("test", "-e", path)).code, 0, path);
+  assert.equal((await machine.run("find", "/usr/lib/restream", "-type", "f")).trim(), "/usr/lib/restream/plugins/list.so");
 });
