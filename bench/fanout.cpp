@@ -1,13 +1,16 @@
 // What one event costs the server for each subscriber, beside the least that the kernel allows.
 //
-//   build/release/bench/bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--json]
+//   build/release/bench/bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--peers] [--json]
 //
 // In one run, over the same sockets, in turns:
 //   restream   a poll's result -> diff -> commit (SQLite, a real file) -> frames -> serve thread -> sockets
 //   raw        a loop that calls send() with the same bytes, framed beforehand
+//   peers      with --peers: nchan and pushpin as Debian packages them, each with as many subscribers of its own, which
+//              are published the same messages
 // Printed is the CPU time (user and system, all threads of the server) for each delivered message, the median of all
 // rounds, for bursts of 1 and of 25 events. The subscribers are another process; its CPU time is not counted.
 #include "fanout_clients.hpp"
+#include "peers.hpp"
 
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -25,6 +28,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -43,6 +47,7 @@ struct Options {
   std::size_t subscribers = 2000;
   std::size_t rounds = 20;
   std::size_t size = 500;  // of a message, without its frame
+  bool peers = false;
   bool json = false;
 };
 
@@ -54,6 +59,14 @@ double cpu_seconds(int who) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// What this process has written to, in bytes.
+double anonymous_memory() {
+  std::ifstream rollup("/proc/self/smaps_rollup");
+  for (std::string word; rollup >> word;)
+    if (double kib = 0; word == "Anonymous:" && rollup >> kib) return kib * 1024;
+  return 0;
 }
 
 double median(std::vector<double> values) {
@@ -188,6 +201,12 @@ void wait_for_bytes(const bench::Tally& tally, std::uint64_t bytes) {
   }
 }
 
+void wait_for_subscribers(const bench::Clients& clients, std::size_t count) {
+  while (clients.tally().subscribed < count && !clients.tally().failed)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  if (clients.tally().failed) throw std::runtime_error("a subscriber could not connect");
+}
+
 void send_raw(const std::vector<int>& sockets, const std::string& bytes) {
   for (const int fd : sockets) {
     std::size_t sent = 0;
@@ -201,20 +220,38 @@ void send_raw(const std::vector<int>& sockets, const std::string& bytes) {
   }
 }
 
+// Another server, and those who are subscribed there.
+struct Rival {
+  bench::Peer::Kind kind;
+  std::unique_ptr<bench::Clients> clients;
+  std::unique_ptr<bench::Peer> server;
+};
+
+struct Figure {
+  std::string who;
+  std::vector<double> cost;    // µs of CPU for each delivered message, by round
+  std::vector<double> ratios;  // to the raw loop of the same round
+};
+
 struct Figures {
   std::size_t burst = 0;
   std::size_t message = 0;
-  double restream = 0;  // µs of CPU for each delivered message
-  double raw = 0;
-  double ratio = 0;  // the median of the rounds' ratios
+  std::vector<Figure> servers;
 };
 
-Figures measure(Bed& bed, const bench::Clients& clients, const std::vector<int>& sockets, std::size_t burst,
-                const Options& options) {
-  std::vector<double> restream_cost;
-  std::vector<double> raw_cost;
-  std::vector<double> ratios;
-  std::size_t message = 0;
+double cost_of(const Rival& rival, std::size_t burst, std::size_t size, std::size_t subscribers) {
+  const std::uint64_t before = rival.clients->tally().bytes;
+  const std::string message(size, 'x');
+  const double start = rival.server->cpu_seconds();
+  for (std::size_t i = 0; i < burst; ++i) rival.server->publish(message);
+  wait_for_bytes(rival.clients->tally(), before + bench::Peer::framed(size) * burst * subscribers);
+  return (rival.server->cpu_seconds() - start) / static_cast<double>(burst * subscribers) * 1e6;
+}
+
+Figures measure(Bed& bed, const bench::Clients& clients, const std::vector<int>& sockets,
+                const std::vector<Rival>& rivals, std::size_t burst, const Options& options) {
+  Figures all{.burst = burst, .message = 0, .servers = {{"raw send()", {}, {}}, {"restream", {}, {}}}};
+  for (const Rival& rival : rivals) all.servers.push_back({std::string(bench::Peer::name(rival.kind)), {}, {}});
   const double messages = static_cast<double>(burst * sockets.size());
   // The first round warms up and is not counted.
   for (std::size_t round = 0; round <= options.rounds; ++round) {
@@ -225,27 +262,30 @@ Figures measure(Bed& bed, const bench::Clients& clients, const std::vector<int>&
     const Frames bytes = bed.publish(result_of(burst, options.size));
     wait_for_bytes(clients.tally(), before + bytes->size() * sockets.size());
     const double ours = (server() - start) / messages * 1e6;
-    message = bytes->size() / burst;
+    all.message = bytes->size() / burst;
 
     before = clients.tally().bytes;
     start = cpu_seconds(RUSAGE_THREAD);
     send_raw(sockets, *bytes);
     const double least = (cpu_seconds(RUSAGE_THREAD) - start) / messages * 1e6;
     wait_for_bytes(clients.tally(), before + bytes->size() * sockets.size());
+    std::vector<double> costs{least, ours};
+    for (const Rival& rival : rivals) costs.push_back(cost_of(rival, burst, options.size, sockets.size()));
     if (round == 0) continue;
-    restream_cost.push_back(ours);
-    raw_cost.push_back(least);
-    ratios.push_back(ours / least);
+    for (std::size_t i = 0; i < costs.size(); ++i) {
+      all.servers[i].cost.push_back(costs[i]);
+      all.servers[i].ratios.push_back(costs[i] / least);
+    }
   }
-  return {burst, message, median(restream_cost), median(raw_cost), median(ratios)};
+  return all;
 }
 
 Options read_options(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--json") {
-      options.json = true;
+    if (name == "--json" || name == "--peers") {
+      (name == "--json" ? options.json : options.peers) = true;
       continue;
     }
     const std::size_t value = i + 1 < argc ? std::strtoul(argv[++i], nullptr, 10) : 0;
@@ -256,7 +296,7 @@ Options read_options(int argc, char** argv) {
     else if (name == "--size" && value > 0)
       options.size = value;
     else {
-      std::fprintf(stderr, "usage: bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--json]\n");
+      std::fprintf(stderr, "usage: bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--peers] [--json]\n");
       std::exit(2);
     }
   }
@@ -266,16 +306,20 @@ Options read_options(int argc, char** argv) {
 void print(const std::vector<Figures>& all, const Options& options) {
   if (options.json) {
     for (const Figures& one : all)
-      std::printf(R"({"subscribers":%zu,"burst":%zu,"message_bytes":%zu,"restream_us":%.3f,"raw_us":%.3f,"ratio":%.3f})"
-                  "\n",
-                  options.subscribers, one.burst, one.message, one.restream, one.raw, one.ratio);
+      for (const Figure& server : one.servers)
+        std::printf(R"({"server":"%s","subscribers":%zu,"burst":%zu,"message_bytes":%zu,"us":%.3f,"ratio":%.3f})"
+                    "\n",
+                    server.who.c_str(), options.subscribers, one.burst, one.message, median(server.cost),
+                    median(server.ratios));
     return;
   }
   std::printf("%zu subscribers, %zu rounds; server CPU in µs for each delivered message, medians\n\n",
               options.subscribers, options.rounds);
-  std::printf("%8s %14s %12s %12s %16s\n", "burst", "message bytes", "restream", "raw send()", "restream / raw");
+  std::printf("%8s %14s  %-12s %10s %10s\n", "burst", "message bytes", "server", "us", "to raw");
   for (const Figures& one : all)
-    std::printf("%8zu %14zu %12.2f %12.2f %16.2f\n", one.burst, one.message, one.restream, one.raw, one.ratio);
+    for (const Figure& server : one.servers)
+      std::printf("%8zu %14zu  %-12s %10.2f %10.2f\n", one.burst, one.message, server.who.c_str(), median(server.cost),
+                  median(server.ratios));
 }
 
 }  // namespace
@@ -290,19 +334,38 @@ int main(int argc, char** argv) {
   if (mkdtemp(directory.data()) == nullptr) return 1;
   int code = 0;
   try {
-    bench::Clients clients(options.subscribers, R"({"action":"subscribe","channel":"bench"})");
+    bench::Clients clients(options.subscribers, {"/channels", R"({"action":"subscribe","channel":"bench"})"});
+    std::vector<Rival> rivals;
+    if (options.peers) {
+      for (const auto kind : {bench::Peer::Kind::nchan, bench::Peer::Kind::pushpin})
+        rivals.push_back({.kind = kind,
+                          .clients = std::make_unique<bench::Clients>(
+                              options.subscribers, bench::Subscribing{std::string(bench::Peer::path(kind)), ""}),
+                          .server = nullptr});
+    }
     bench::run_on(0);
+    for (Rival& rival : rivals) {
+      rival.server =
+          std::make_unique<bench::Peer>(rival.kind, std::filesystem::path(directory) / bench::Peer::name(rival.kind));
+      rival.clients->connect(rival.server->port());
+      wait_for_subscribers(*rival.clients, options.subscribers);
+    }
     Bed bed(directory);
+    const double empty = anonymous_memory();
     clients.connect(bed.port());
-    while (clients.tally().subscribed < options.subscribers && !clients.tally().failed)
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    if (clients.tally().failed) throw std::runtime_error("a subscriber could not connect");
+    wait_for_subscribers(clients, options.subscribers);
     std::this_thread::sleep_for(std::chrono::milliseconds(300));  // statuses that follow the snapshots
+    const double memory = anonymous_memory() - empty;
     const std::vector<int> sockets = server_sockets(bed.port());
     std::vector<Figures> all;
     for (const std::size_t burst : {std::size_t{1}, std::size_t{25}})
-      all.push_back(measure(bed, clients, sockets, burst, options));
+      all.push_back(measure(bed, clients, sockets, rivals, burst, options));
     print(all, options);
+    const auto subscribers = static_cast<double>(options.subscribers);
+    std::printf(options.json ? R"({"memory_per_idle_subscriber":%.0f})"
+                               "\n"
+                             : "\n%.0f bytes of the server's memory for each idle subscriber\n",
+                memory / subscribers);
   } catch (const std::exception& fault) {
     std::fprintf(stderr, "bench-fanout: %s\n", fault.what());
     code = 1;

@@ -276,6 +276,7 @@ struct Daemon::Impl {
     options.threads = config.listen.threads == 0 ? cores : config.listen.threads;
     options.origins = config.listen.origins;
     options.trusted_proxies = config.listen.trusted_proxies;
+    options.compression = config.listen.compression;
     options.connections = std::min(config.limits.connections, descriptors_for_clients());
     options.connections_per_address = config.limits.connections_per_address;
     options.subscriptions_per_connection = config.limits.subscriptions_per_connection;

@@ -44,8 +44,10 @@ void write_serving(MetricsText& text, const Server::Totals& totals, std::size_t 
   text.family("connections_limit", Type::gauge, "Beyond this many connections clients are told to come back later.");
   text.sample(std::uint64_t{connections_limit});
   text.family("subscribers", Type::gauge, "Subscriptions of WebSockets and event streams.");
-  text.sample(totals.followers.at(static_cast<std::size_t>(Framing::websocket)), {{"kind", "websocket"}});
-  text.sample(totals.followers.at(static_cast<std::size_t>(Framing::sse)), {{"kind", "sse"}});
+  const auto followers = [&totals](Framing framing) { return totals.followers.at(static_cast<std::size_t>(framing)); };
+  text.sample(followers(Framing::websocket), {{"kind", "websocket"}});
+  text.sample(followers(Framing::websocket_deflate), {{"kind", "websocket-deflate"}});
+  text.sample(followers(Framing::sse), {{"kind", "sse"}});
   text.family("deliveries_total", Type::counter, "Events handed to a subscriber's connection, live or from the log.");
   text.sample(totals.deliveries);
   text.family("sent_bytes_total", Type::counter, "Bytes sent to clients.");

@@ -4,14 +4,16 @@
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
   libboost1.81-dev
-  libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev
+  libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev zlib1g-dev
   libspdlog-dev libcli11-dev libxxhash-dev libre2-dev libseccomp-dev libsystemd-dev
 )
 # What the tests need besides. nats-server, nginx, chromium and promtool are real programs that the tests run; rustc builds a
 # fetcher in Rust.
-test_packages=(catch2 curl openssl zlib1g-dev nats-server nginx-light chromium prometheus clang-format-19 rustc)
+test_packages=(catch2 curl openssl nats-server nginx-light chromium prometheus clang-format-19 rustc)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 # What the Debian packages are made and judged with, and what they are tested in.
+# Other push servers that the benchmark measures beside restream, and what draws the picture.
+bench_packages=(libnginx-mod-nchan pushpin gnuplot-nox)
 package_packages=(dpkg-dev debhelper lintian go-md2man)
 machine_packages=(debootstrap systemd-container iproute2)
 

@@ -1,6 +1,9 @@
 #include "channel/frame.hpp"
 
 #include <nlohmann/json.hpp>
+#include <optional>
+
+#include "channel/deflate.hpp"
 
 namespace restream {
 
@@ -109,10 +112,14 @@ std::string error_json(std::string_view code, std::string_view message, std::str
   return out;
 }
 
-void append_frame(std::string& out, std::string_view payload) {
-  constexpr char final_text = '\x81';  // FIN, opcode 1
+void append_frame(std::string& out, std::string_view payload, Deflater* deflater) {
+  constexpr char final_text = '\x81';             // FIN, opcode 1
+  constexpr char final_compressed_text = '\xc1';  // RSV1 too
+  const std::string_view shorter = deflater != nullptr ? deflater->deflate(payload) : payload;
+  const bool compressed = shorter.size() < payload.size();
+  if (compressed) payload = shorter;
   const std::size_t size = payload.size();
-  out += final_text;
+  out += compressed ? final_compressed_text : final_text;
   if (size < 126) {
     out += static_cast<char>(size);
   } else {
@@ -146,17 +153,30 @@ void append_block(std::string& out, std::string_view type, std::string_view id, 
 Frames encode(Framing framing, std::string_view type, std::string_view id, std::string_view json) {
   if (framing == Framing::websocket) return frame(json);
   std::string out;
-  out.reserve(json.size() + type.size() + id.size() + 32);
-  append_block(out, type, id, json);
+  if (framing == Framing::websocket_deflate) {
+    Deflater deflater;
+    append_frame(out, json, &deflater);
+  } else {
+    out.reserve(json.size() + type.size() + id.size() + 32);
+    append_block(out, type, id, json);
+  }
   return std::make_shared<const std::string>(std::move(out));
+}
+
+std::array<Frames, framings> encode_all(std::string_view type, std::string_view id, std::string_view json) {
+  std::array<Frames, framings> all;
+  for (std::size_t i = 0; i < framings; ++i) all.at(i) = encode(static_cast<Framing>(i), type, id, json);
+  return all;
 }
 
 Frames frame_events(std::string_view label, std::uint64_t epoch, std::span<const Event> events, Form form) {
   std::string out;
+  std::optional<Deflater> deflater;
+  if (form.framing == Framing::websocket_deflate) deflater.emplace();
   for (const Event& event : events) {
     const std::string json = event_json(label, epoch, event, form.deliver);
-    if (form.framing == Framing::websocket)
-      append_frame(out, json);
+    if (form.framing != Framing::sse)
+      append_frame(out, json, deflater ? &*deflater : nullptr);
     else
       append_block(out, type_text(event.change.kind), to_text(Position{epoch, event.offset}), json);
   }

@@ -2,9 +2,11 @@
 // thread.
 //
 // Frames are complete, ready for the socket: unfragmented, unmasked WebSocket text frames, or blocks of an event
-// stream. A buffer of several in a row is still one buffer. Frames are immutable and shared by every subscriber.
+// stream. Those with a compressed payload say so in their first byte. A buffer of several in a row is still one buffer.
+// Frames are immutable and shared by every subscriber.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,15 +21,18 @@
 
 namespace restream {
 
+class Deflater;
+
 using Frames = std::shared_ptr<const std::string>;
 
 // What `updated_item` holds: item and patch, item alone, patch alone.
 enum class Deliver : std::uint8_t { both, item, patch };
 inline constexpr std::size_t deliver_forms = 3;
 
-// How a message stands on the wire: as a WebSocket frame, or as a block of a text/event-stream.
-enum class Framing : std::uint8_t { websocket, sse };
-inline constexpr std::size_t framings = 2;
+// How a message stands on the wire: as a WebSocket frame, as one that is compressed (permessage-deflate), or as a block
+// of a text/event-stream.
+enum class Framing : std::uint8_t { websocket, websocket_deflate, sse };
+inline constexpr std::size_t framings = 3;
 
 // Names one of the filters that a channel's subscribers have, while it runs; 0: none.
 using FilterNumber = std::uint32_t;
@@ -69,8 +74,8 @@ std::string unsubscribed_all_json(std::size_t count);
 // `request` is what was sent: JSON when it is JSON, else a JSON string of it, cut at 1 KiB.
 std::string error_json(std::string_view code, std::string_view message, std::string_view request);
 
-// Appends one text frame around `payload`.
-void append_frame(std::string& out, std::string_view payload);
+// Appends one text frame around `payload`; with a Deflater the payload goes compressed, unless that makes it longer.
+void append_frame(std::string& out, std::string_view payload, Deflater* deflater = nullptr);
 Frames frame(std::string_view payload);
 
 // Appends one block: `id:` (unless it is empty), `event:`, `data:`, an empty line; LF alone ends lines. Line ends
@@ -78,6 +83,9 @@ Frames frame(std::string_view payload);
 void append_block(std::string& out, std::string_view type, std::string_view id, std::string_view json);
 // One message. `type` and `id` (the position, or nothing) say again what the JSON says.
 Frames encode(Framing framing, std::string_view type, std::string_view id, std::string_view json);
+
+// One message in every framing.
+std::array<Frames, framings> encode_all(std::string_view type, std::string_view id, std::string_view json);
 
 // All events of a batch, one frame or block each, in one buffer.
 Frames frame_events(std::string_view label, std::uint64_t epoch, std::span<const Event> events, Form form);

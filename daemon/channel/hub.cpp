@@ -233,8 +233,7 @@ void Hub::Impl::set_status(const ChannelId& id, const Status& status, bool trans
   channel->status = status;
   if (transition && !channel->attached.empty()) {
     const std::string json = status_json(*channel->label, status);
-    const StatusAnnouncement announcement{
-        channel->number, {encode(Framing::websocket, "status", {}, json), encode(Framing::sse, "status", {}, json)}};
+    const StatusAnnouncement announcement{channel->number, encode_all("status", {}, json)};
     for (const auto& [serve, counts] : channel->attached) threads.at(serve).announce_status(announcement);
   }
   if (status.state != State::pending && status.state != State::live) first_poll_done(*channel);

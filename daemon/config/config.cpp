@@ -24,13 +24,14 @@ constexpr std::uint64_t gib = 1U << 30U;
 constexpr Seconds year{365 * 24 * 3600};
 
 void read_listen(const Mapping& in, ListenConfig& out) {
-  in.allow_only({"address", "port", "threads", "tls", "origins", "trusted_proxies"});
+  in.allow_only({"address", "port", "threads", "tls", "origins", "trusted_proxies", "compression"});
   if (const auto value = in.find("address")) {
     out.address = value->text("an IP address");
     if (!is_ip_address(out.address)) value->expected("an IP address such as 127.0.0.1, 0.0.0.0 or ::1");
   }
   if (const auto value = in.find("port")) out.port = static_cast<std::uint16_t>(value->whole(0, 65535));
   if (const auto value = in.find("threads")) out.threads = static_cast<unsigned>(value->whole(0, 256));
+  if (const auto value = in.find("compression")) out.compression = value->flag();
   if (const auto value = in.find("tls")) {
     const Mapping tls(*value);
     tls.allow_only({"certificate", "key"});

@@ -31,6 +31,7 @@ struct ListenConfig {
   std::optional<TlsConfig> tls;
   std::vector<std::string> origins;
   std::vector<std::string> trusted_proxies;
+  bool compression = false;  // permessage-deflate
   bool operator==(const ListenConfig&) const = default;
 };
 

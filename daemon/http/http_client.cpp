@@ -232,7 +232,12 @@ void HttpClient::Impl::launch(Entry& entry) {
 
 // No transfer ends while libcurl performs, so all that were sent are still there.
 void HttpClient::Impl::watch_sent() {
-  const SteadyTime due = clock.steady() + options.first_byte;
+  if (sent.empty()) return;
+  SteadyTime due = clock.steady();
+  {
+    const std::scoped_lock lock(mutex);
+    due += options->first_byte;
+  }
   for (const Transfer* transfer : sent) watched.push_back({due, transfer->ticket(), transfer->requests()});
   sent.clear();
 }

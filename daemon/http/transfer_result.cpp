@@ -126,7 +126,7 @@ HttpError Transfer::timed_out(bool active) const {
 
 HttpError Transfer::unanswered() const {
   return error(HttpProblem::timeout,
-               "it did not begin to answer within " + std::to_string(options_.first_byte.count()) + " ms");
+               "it did not begin to answer within " + std::to_string(options_->first_byte.count()) + " ms");
 }
 
 HttpError Transfer::cancelled() const { return error(HttpProblem::cancelled, "the request was cancelled"); }

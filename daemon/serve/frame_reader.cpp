@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "channel/deflate.hpp"
 #include "serve/close_frame.hpp"
 
 namespace restream {
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::size_t control_limit = 125;
 constexpr std::size_t mask_size = 4;
+constexpr unsigned compressed_bit = 0x40;  // RSV1, on the first frame of a message
 
 FrameReader::Event fault(std::uint16_t code, std::string_view reason) {
   return {.kind = FrameReader::Kind::fault, .bytes = reason, .code = code};
@@ -63,7 +65,9 @@ std::optional<FrameReader::Event> FrameReader::begin_frame() {
   opcode_ = static_cast<Opcode>(header_[0] & 0x0fU);
   const bool known = opcode_ <= Opcode::binary || (control() && opcode_ <= Opcode::pong);
   if (!known) return fault(close_protocol_error, "unknown opcode");
-  if ((header_[0] & reserved_bits) != 0) return fault(close_protocol_error, "reserved bits are set");
+  const bool begins_message = opcode_ == Opcode::text || opcode_ == Opcode::binary;
+  const unsigned usable = deflate_ && begins_message ? compressed_bit : 0;
+  if ((header_[0] & reserved_bits & ~usable) != 0) return fault(close_protocol_error, "reserved bits are set");
   if ((header_[1] & mask_bit) == 0) return fault(close_protocol_error, "frames of a client must be masked");
   if (control() && !final_) return fault(close_protocol_error, "control frames cannot be fragmented");
   if (control() && length > control_limit) return fault(close_protocol_error, "control frame of more than 125 bytes");
@@ -92,6 +96,7 @@ std::optional<FrameReader::Event> FrameReader::begin_payload() {
   if (control() || opcode_ == Opcode::continuation) return std::nullopt;
   in_message_ = true;
   text_ = opcode_ == Opcode::text;
+  compressed_ = (header_[0] & compressed_bit) != 0;
   utf8_ = {};
   return std::nullopt;
 }
@@ -107,7 +112,7 @@ std::optional<FrameReader::Event> FrameReader::take_payload(std::string_view& in
   for (std::size_t i = 0; i < size; ++i)
     into[begin + i] = static_cast<char>(static_cast<unsigned char>(into[begin + i]) ^ mask[(mask_at_ + i) % mask_size]);
   mask_at_ = static_cast<std::uint8_t>((mask_at_ + size) % mask_size);
-  if (!control() && text_ && !utf8_.add(std::string_view(into).substr(begin)))
+  if (!control() && text_ && !compressed_ && !utf8_.add(std::string_view(into).substr(begin)))
     return fault(close_bad_text, "text that is not UTF-8");
   return std::nullopt;
 }
@@ -118,6 +123,17 @@ std::optional<FrameReader::Event> FrameReader::end_frame() {
   if (control()) return Event{.kind = opcode_ == Opcode::ping ? Kind::ping : Kind::pong, .bytes = control_};
   if (!final_) return std::nullopt;
   in_message_ = false;
+  return end_message();
+}
+
+std::optional<FrameReader::Event> FrameReader::end_message() {
+  if (compressed_) {
+    Inflated inflated = inflate_message(message_, message_size_);
+    if (inflated.fault == InflateFault::too_long) return fault(close_too_big, "message too long");
+    if (inflated.fault) return fault(close_bad_text, "a compressed message that cannot be read");
+    message_ = std::move(inflated.message);
+    if (text_ && !utf8_.add(message_)) return fault(close_bad_text, "text that is not UTF-8");
+  }
   if (text_ && !utf8_.whole()) return fault(close_bad_text, "text that ends within a character");
   return Event{.kind = text_ ? Kind::text : Kind::binary, .bytes = message_};
 }

@@ -16,8 +16,10 @@ namespace restream {
 
 class FrameReader {
  public:
-  // A longer message is a fault, told before its bytes are read.
-  explicit FrameReader(std::size_t message_size) : message_size_(message_size) {}
+  // A longer message is a fault, told before its bytes are read. `deflate`: messages may be compressed, each one for
+  // itself (permessage-deflate with client_no_context_takeover); the limit is for what they become, too.
+  explicit FrameReader(std::size_t message_size, bool deflate = false)
+      : message_size_(message_size), deflate_(deflate) {}
 
   enum class Kind : std::uint8_t { text, binary, ping, pong, close, fault };
   struct Event {
@@ -38,9 +40,11 @@ class FrameReader {
   std::optional<Event> begin_payload();
   std::optional<Event> take_payload(std::string_view& input);
   std::optional<Event> end_frame();
+  std::optional<Event> end_message();
   [[nodiscard]] Event close_event() const;
 
   const std::size_t message_size_;
+  const bool deflate_;
   std::array<unsigned char, 14> header_{};
   std::uint8_t header_size_ = 0;    // bytes of it that have come
   std::uint8_t header_needed_ = 2;  // two tell how many there are
@@ -49,6 +53,7 @@ class FrameReader {
   bool told_ = false;        // the message was told; its memory goes with the next call
   bool in_message_ = false;  // a data frame without the end of its message has come
   bool text_ = false;
+  bool compressed_ = false;  // the message
   Opcode opcode_{};
   std::uint64_t left_ = 0;  // of the frame's payload
   std::uint8_t mask_at_ = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <vector>
 
 namespace restream {
 
@@ -30,6 +31,43 @@ std::string accept_of(std::string_view key) {
   return {base64.begin(), base64.begin() + length};
 }
 
+// What stands before the separator, without the blanks around it; the separator goes too.
+std::string_view take_until(std::string_view& text, char separator) {
+  const std::size_t end = std::min(text.find(separator), text.size());
+  std::string_view part = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!part.empty() && is_blank(part.front())) part.remove_prefix(1);
+  while (!part.empty() && is_blank(part.back())) part.remove_suffix(1);
+  return part;
+}
+
+bool is_window(std::string_view bits) {
+  return bits == "8" || bits == "9" || (bits.size() == 2 && bits[0] == '1' && bits[1] >= '0' && bits[1] <= '5');
+}
+
+// To one offer, such as `permessage-deflate; client_max_window_bits`. One that has unknown params, or one twice, or
+// that wants a smaller window than what is compressed for everybody has, must be declined.
+std::optional<std::string> answer_to(std::string_view offer) {
+  if (take_until(offer, ';') != "permessage-deflate") return std::nullopt;
+  std::string answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+  std::vector<std::string_view> seen;
+  while (!offer.empty()) {
+    std::string_view value = take_until(offer, ';');
+    const bool has_value = value.find('=') != std::string_view::npos;
+    const std::string_view name = take_until(value, '=');
+    if (value.size() > 1 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+    if (std::ranges::find(seen, name) != seen.end()) return std::nullopt;
+    seen.push_back(name);
+    const bool flag = name == "server_no_context_takeover" || name == "client_no_context_takeover";
+    const bool ours = name == "server_max_window_bits" && value == "15";
+    const bool theirs = name == "client_max_window_bits" && (!has_value || is_window(value));
+    if (!(flag && !has_value) && !ours && !theirs) return std::nullopt;
+    if (ours) answer += "; server_max_window_bits=15";
+  }
+  return answer;
+}
+
 }  // namespace
 
 std::optional<Answer> handshake_refusal(const Request& request) {
@@ -43,10 +81,21 @@ std::optional<Answer> handshake_refusal(const Request& request) {
   return std::nullopt;
 }
 
-std::string handshake_bytes(const Request& request, std::string_view server, std::string_view protocol) {
+std::string accept_deflate(const Request& request) {
+  for (const auto& [name, value] : request.headers) {
+    if (name != "sec-websocket-extensions") continue;
+    for (std::string_view list = value; !list.empty();)
+      if (auto answer = answer_to(take_until(list, ','))) return *answer;
+  }
+  return {};
+}
+
+std::string handshake_bytes(const Request& request, std::string_view server, std::string_view protocol,
+                            std::string_view extension) {
   std::string bytes = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nServer: ";
   bytes.append(server).append("\r\nSec-WebSocket-Accept: ").append(accept_of(request.header("sec-websocket-key")));
   if (!protocol.empty()) bytes.append("\r\nSec-WebSocket-Protocol: ").append(protocol);
+  if (!extension.empty()) bytes.append("\r\nSec-WebSocket-Extensions: ").append(extension);
   return bytes.append("\r\n\r\n");
 }
 

@@ -26,6 +26,7 @@ struct ServerOptions {
   unsigned threads = 1;
   std::vector<std::string> trusted_proxies;  // addresses and networks
   std::vector<std::string> origins;          // browser origins besides our own; "*" for any
+  bool compression = false;                  // permessage-deflate, for clients that offer it
   std::size_t connections = 20000;
   std::size_t connections_per_address = 1000;
   std::size_t subscriptions_per_connection = 100;

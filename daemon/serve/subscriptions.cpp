@@ -192,7 +192,7 @@ void Subscriptions::read_next() {
   while (!reading_ && !turns_.empty() && connection_->outbox().queued() < Connection::low_water &&
          !connection_->ending()) {
     const std::uint64_t serial = turns_.front();
-    turns_.pop_front();
+    turns_.erase(turns_.begin());
     const auto found = std::ranges::find(all_, serial, [](const auto& subscription) { return subscription->serial; });
     if (found == all_.end()) continue;
     Subscription& subscription = **found;

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <vector>
 #include <functional>
 #include <memory>
 #include <string>
@@ -79,7 +79,7 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   std::unique_ptr<StreamId> ids_;
   std::function<void(std::string)> lost_;
   std::vector<std::unique_ptr<Subscription>> all_;
-  std::deque<std::uint64_t> turns_;  // serials of those that wait to read
+  std::vector<std::uint64_t> turns_;  // serials of those that wait to read, few; an empty deque has 600 bytes
   std::uint64_t serial_ = 0;
   std::size_t with_interval_ = 0;
   bool reading_ = false;

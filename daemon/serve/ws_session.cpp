@@ -23,19 +23,23 @@ std::string with_position(std::string_view what, const std::string& position) {
 
 }  // namespace
 
-WsSession::WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early)
+WsSession::WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early, Framing framing)
     : connection_(std::move(connection)),
       admission_(std::move(admission)),
-      stream_(connection_, std::move(early), connection_->loop().options().message_size),
+      framing_(framing),
+      stream_(connection_, std::move(early), connection_->loop().options().message_size,
+              framing == Framing::websocket_deflate),
       heard_(connection_->loop().now()) {}
 
 void WsSession::start(std::shared_ptr<Connection> connection, Admission admission, const Request& request,
                       std::string early) {
   Loop& loop = connection->loop();
-  const auto session = std::make_shared<WsSession>(std::move(connection), std::move(admission), std::move(early));
+  const std::string extension = loop.options().compression ? accept_deflate(request) : std::string();
+  const auto session = std::make_shared<WsSession>(std::move(connection), std::move(admission), std::move(early),
+                                                   extension.empty() ? Framing::websocket : Framing::websocket_deflate);
   const std::weak_ptr<WsSession> weak = session;
   session->subscriptions_ = std::make_shared<Subscriptions>(
-      session->connection_, Framing::websocket, nullptr, [weak](const std::string& position) {
+      session->connection_, session->framing_, nullptr, [weak](const std::string& position) {
         if (const auto self = weak.lock())
           self->close(close_try_again_later,
                       with_position("too slow: the events that follow have left the log", position));
@@ -54,7 +58,7 @@ void WsSession::start(std::shared_ptr<Connection> connection, Admission admissio
   };
   loop.add(session);
   const std::string server = "restream/" + loop.options().version;
-  session->connection_->send(frame_of(handshake_bytes(request, server, subprotocol(request))));
+  session->connection_->send(frame_of(handshake_bytes(request, server, subprotocol(request), extension)));
   session->connection_->send(frame(ready_json(loop.options().version)));
   session->read();
 }
@@ -114,7 +118,7 @@ void WsSession::subscribe(ClientMessage message) {
                         .fetcher = std::move(message.channel),
                         .params = std::move(message.params),
                         .since = std::move(message.since),
-                        .form = message.delivery.form(Framing::websocket),
+                        .form = message.delivery.form(framing_),
                         .filter = message.delivery.filter,
                         .visitor = {.address = connection_->address(), .access = admission_.access()}};
   // Even when the client has left meanwhile, what was attached must be detached.

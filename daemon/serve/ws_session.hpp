@@ -23,7 +23,7 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   static void start(std::shared_ptr<Connection> connection, Admission admission, const Request& request,
                     std::string early);
 
-  WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early);
+  WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early, Framing framing);
 
   void tick(SteadyTime now) override;
   void go_away() override;
@@ -54,6 +54,7 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
 
   std::shared_ptr<Connection> connection_;
   Admission admission_;
+  const Framing framing_;
   WsStream stream_;
   std::shared_ptr<Subscriptions> subscriptions_;
   std::string request_;  // the one that is being handled, for error messages

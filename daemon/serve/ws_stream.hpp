@@ -19,8 +19,9 @@ namespace restream {
 class WsStream {
  public:
   // `early` is what came right behind the handshake; messages longer than `message_size` end the stream with 1009.
-  WsStream(std::shared_ptr<Connection> connection, std::string early, std::size_t message_size)
-      : connection_(std::move(connection)), early_(std::move(early)), reader_(message_size) {}
+  // `deflate`: permessage-deflate was agreed on.
+  WsStream(std::shared_ptr<Connection> connection, std::string early, std::size_t message_size, bool deflate)
+      : connection_(std::move(connection)), early_(std::move(early)), reader_(message_size, deflate) {}
 
   // The next message; never from within. An error is the end of the stream; if it was the client's fault, or its wish,
   // a close frame is on its way. One read at a time, and `done` keeps the stream alive.

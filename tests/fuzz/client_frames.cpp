@@ -20,8 +20,8 @@ struct Said {
   bool operator==(const Said&) const = default;
 };
 
-std::vector<Said> read(std::string_view bytes, std::size_t piece) {
-  FrameReader reader(limit);
+std::vector<Said> read(std::string_view bytes, std::size_t piece, bool deflate) {
+  FrameReader reader(limit, deflate);
   std::vector<Said> said;
   for (; !bytes.empty(); bytes.remove_prefix(std::min(piece, bytes.size()))) {
     std::string_view input = bytes.substr(0, piece);
@@ -36,12 +36,13 @@ std::vector<Said> read(std::string_view bytes, std::size_t piece) {
 
 }  // namespace
 
-// The first byte tells the size of the pieces.
+// The first byte tells the size of the pieces, and whether messages may be compressed.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  const auto whole = read(bytes, std::max<std::size_t>(bytes.size(), 1));
-  EXPECT(whole == read(bytes, data[0] + std::size_t{1}));
+  const bool deflate = data[0] >= 0x80;
+  const auto whole = read(bytes, std::max<std::size_t>(bytes.size(), 1), deflate);
+  EXPECT(whole == read(bytes, data[0] % 0x80U + std::size_t{1}, deflate));
   for (const Said& said : whole) {
     const bool control = said.kind != FrameReader::Kind::text && said.kind != FrameReader::Kind::binary;
     EXPECT(said.bytes.size() <= (control ? 125 : limit));

@@ -56,7 +56,7 @@ inline std::map<std::string, std::uint64_t> state_at(std::uint64_t offset) {
 
 // One connection for all runs: only its subscriptions are new each time.
 struct Wire {
-  Wire() : loop(context, 0) {
+  Wire() : loop(context, rules, 0) {
     asio::ip::tcp::acceptor acceptor(loop.io(), {asio::ip::address_v4::loopback(), 0});
     Socket client(loop.io().get_executor());
     client.open(asio::ip::tcp::v4());
@@ -121,12 +121,8 @@ struct Wire {
     return found;
   }
 
-  ServeContext context{.options = {.send_queue = 0},
-                       .clock = real_clock(),
-                       .log = Log::none(),
-                       .origins = OriginRule({}),
-                       .proxies = Proxies({}),
-                       .feed = {}};
+  ServeContext context{.clock = real_clock(), .log = Log::none(), .feed = {}};
+  std::shared_ptr<const ServeRules> rules = std::make_shared<const ServeRules>(ServerOptions{.send_queue = 0});
   Loop loop;
   std::unique_ptr<Socket> peer;
   std::shared_ptr<Connection> connection;

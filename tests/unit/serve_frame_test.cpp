@@ -7,7 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "channel/deflate.hpp"
 #include "serve/frame_reader.hpp"
+#include "serve/handshake.hpp"
+#include "serve/request.hpp"
 #include "serve/utf8_check.hpp"
 
 using namespace restream;
@@ -42,8 +45,9 @@ std::string masked(unsigned first, std::string_view payload,
 }
 
 // All that is said of `bytes` when they come in pieces of `piece` bytes, up to a close or a fault.
-std::vector<Said> read_in_pieces(std::string_view bytes, std::size_t piece, std::size_t limit = 1000) {
-  FrameReader reader(limit);
+std::vector<Said> read_in_pieces(std::string_view bytes, std::size_t piece, std::size_t limit = 1000,
+                                 bool deflate = false) {
+  FrameReader reader(limit, deflate);
   std::vector<Said> said;
   for (; !bytes.empty(); bytes.remove_prefix(std::min(piece, bytes.size()))) {
     // A copy of its own, so that a sanitizer sees whether anything is kept of it.
@@ -174,15 +178,56 @@ TEST_CASE("UTF-8 is checked as strictly as RFC 3629 says, over all sequences of 
     CHECK_FALSE(valid(text));
 }
 
+TEST_CASE("a compressed message is told as what it was, where that was agreed on, and is held to the same limits") {
+  Deflater deflater;
+  const auto packed = [&deflater](std::string_view text) { return std::string(deflater.deflate(text)); };
+  const std::string hello = packed("hello hello hello");
+  const auto agreed = [](const std::string& bytes) { return read_in_pieces(bytes, 7, 1000, true); };
+  CHECK(agreed(masked(0xc1, hello)) == std::vector<Said>{{Kind::text, "hello hello hello"}});
+  CHECK(agreed(masked(0x41, hello.substr(0, 3)) + masked(0x89, "p") + masked(0x80, hello.substr(3))) ==
+        std::vector<Said>{{Kind::ping, "p"}, {Kind::text, "hello hello hello"}});
+  CHECK(agreed(masked(0xc1, hello) + masked(0x81, "plain") + masked(0xc2, packed("\xff"))) ==
+        std::vector<Said>{{Kind::text, "hello hello hello"}, {Kind::text, "plain"}, {Kind::binary, "\xff"}});
+  CHECK(agreed(masked(0xc1, packed(std::string(1000, 'x')))).back().kind == Kind::text);
+  CHECK(agreed(masked(0xc1, packed(std::string(1001, 'x')))).back().code == 1009);
+  CHECK(agreed(masked(0xc1, packed("\xff"))).back().code == 1007);
+  CHECK(agreed(masked(0xc1, packed("\xe2\x82"))).back().code == 1007);
+  CHECK(agreed(masked(0xc1, "\xff\xff\xff")).back().code == 1007);
+  // The bit is for the first frame of a message alone.
+  CHECK(agreed(masked(0x41, hello) + masked(0xc0, "")).back().code == 1002);
+  CHECK(agreed(masked(0xc9, "p")).back().code == 1002);
+  CHECK(agreed(masked(0xa1, hello)).back().code == 1002);
+}
+
+TEST_CASE("of the extensions that a client offers, the first permessage-deflate that we can take is accepted") {
+  const auto accept = [](std::string_view offers) {
+    return accept_deflate(Request{.headers = {{"sec-websocket-extensions", std::string(offers)}}});
+  };
+  const std::string plain = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+  CHECK(accept("permessage-deflate") == plain);
+  CHECK(accept("permessage-deflate; client_max_window_bits") == plain);
+  CHECK(accept("permessage-deflate;client_max_window_bits=\"10\" ; server_no_context_takeover") == plain);
+  CHECK(accept("x-webkit-deflate-frame, permessage-deflate; client_no_context_takeover") == plain);
+  CHECK(accept("permessage-deflate; server_max_window_bits=15") == plain + "; server_max_window_bits=15");
+  CHECK(accept("permessage-deflate; server_max_window_bits=10, permessage-deflate") == plain);
+  for (const std::string_view offers :
+       {"", "permessage-deflat", "permessage-deflate; server_max_window_bits=10", "permessage-deflate; what",
+        "permessage-deflate; server_no_context_takeover=1", "permessage-deflate; client_max_window_bits=7",
+        "permessage-deflate; client_max_window_bits=16", "permessage-deflate; server_max_window_bits",
+        "permessage-deflate; client_max_window_bits; client_max_window_bits", ";", ",,,"})
+    CHECK(accept(offers).empty());
+}
+
 TEST_CASE("random bytes are never told differently in pieces than whole") {
   std::mt19937 random(20261123);  // NOLINT(cert-msc51-cpp,cert-msc32-c): the same bytes each time
   for (int round = 0; round < 2000; ++round) {
     std::string bytes;
-    for (unsigned frames = random() % 5; frames > 0; --frames) {
-      static constexpr std::array<unsigned, 8> firsts{0x01, 0x02, 0x00, 0x80, 0x81, 0x82, 0x89, 0x8a};
+    for (auto frames = random() % 5; frames > 0; --frames) {
+      static constexpr std::array<unsigned, 9> firsts{0x01, 0x02, 0x00, 0x80, 0x81, 0x82, 0x89, 0x8a, 0xc1};
       bytes += masked(firsts.at(random() % firsts.size()), std::string(random() % 40, 'a'));
     }
     if (!bytes.empty() && random() % 2 == 0) bytes[random() % bytes.size()] = static_cast<char>(random());
     read(bytes, 100);
+    CHECK(read_in_pieces(bytes, 3, 100, true) == read_in_pieces(bytes, bytes.size() + 1, 100, true));
   }
 }
