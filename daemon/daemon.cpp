@@ -4,28 +4,29 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <map>
 #include <random>
-#include <thread>
 #include <utility>
 
+#include "asio_loop.hpp"
 #include "backup.hpp"
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
-#include "config/reload.hpp"
 #include "config/tokens.hpp"
 #include "control/control_server.hpp"
-#include "descriptors.hpp"
 #include "fetch/fetchers.hpp"
 #include "http/cache.hpp"
 #include "http/http_client.hpp"
 #include "metrics_page.hpp"
 #include "operator.hpp"
 #include "ops/service_manager.hpp"
+#include "options.hpp"
+#include "poll_verdict.hpp"
+#include "reloading.hpp"
 #include "serve/server.hpp"
 #include "serve/tls.hpp"
+#include "status_page.hpp"
 
 namespace restream {
 
@@ -38,48 +39,9 @@ constexpr Millis keys_look{2000};                // how often the keystore is lo
 constexpr Millis drain_limit{8000};              // after which those who are left are cut off
 constexpr std::size_t cache_bytes = 64U << 20U;  // of answers that are asked for again conditionally
 
-CoreLoop loop_of(boost::asio::io_context& io) {
-  CoreLoop loop;
-  loop.post = [&io](std::move_only_function<void()> work) { boost::asio::post(io, std::move(work)); };
-  loop.at = [&io](SteadyTime due, std::move_only_function<void()> work) {
-    const auto timer = std::make_shared<boost::asio::steady_timer>(io, due);
-    timer->async_wait([timer, work = std::move(work)](const boost::system::error_code& failed) mutable {
-      if (!failed) work();
-    });
-  };
-  return loop;
-}
-
 std::uint64_t random_number() {
   std::random_device device;
   return (static_cast<std::uint64_t>(device()) << 32U) | device();
-}
-
-PollVerdict verdict_of(const PollOutcome& outcome) {
-  const auto kind = [&] {
-    switch (outcome.kind) {
-      case PollOutcome::Kind::committed:
-        return PollVerdict::Kind::committed;
-      case PollOutcome::Kind::api_error:
-        return PollVerdict::Kind::api_error;
-      case PollOutcome::Kind::bad_result:
-        return PollVerdict::Kind::bad_result;
-      case PollOutcome::Kind::store_failed:
-        break;
-    }
-    return PollVerdict::Kind::store_failed;
-  }();
-  return {.kind = kind,
-          .status = outcome.status,
-          .problem = outcome.problem,
-          .changed = outcome.events && !outcome.events->events.empty()};
-}
-
-std::vector<std::string> secrets_in(const KeyValues& keys) {
-  std::vector<std::string> out;
-  for (const auto& [fetcher, values] : keys)
-    for (const auto& [name, value] : values) out.push_back(value);
-  return out;
 }
 
 }  // namespace
@@ -96,11 +58,11 @@ struct Daemon::Impl {
         keyring(std::move(given_keyring)),
         records(store->channels()),
         spent(store->quotas()),
-        http(http_options(), clock),
+        http(http_options(config, http_cache), clock),
         store_thread(std::move(store)),
         quota_book({.loop = loop, .clock = clock, .write = quota_writer()}, std::move(spent)),
         hub({.loop = loop, .clock = clock, .draw_epoch = random_number, .store = store_thread, .log = log},
-            hub_limits(), std::move(records), hub_hooks()),
+            hub_limits(config), std::move(records), hub_hooks()),
         fetchers({.io = io,
                   .loop = loop,
                   .clock = clock,
@@ -109,13 +71,24 @@ struct Daemon::Impl {
                   .log = log,
                   .scratch = config.state.directory},
                  config, host, fetcher_hooks()),
-        server(server_options(), clock, log),
+        server(server_options(config, version), clock, log),
+        reloading({.config = config,
+                   .file = config_file,
+                   .version = version,
+                   .cache = http_cache,
+                   .log = log,
+                   .keyring = keyring,
+                   .http = http,
+                   .hub = hub,
+                   .fetchers = fetchers,
+                   .server = server,
+                   .configured = [this] { configured(); }}),
         operator_({.hub = hub,
                    .fetchers = fetchers,
                    .clock = clock,
                    .version = version,
                    .address = [this] { return (config.listen.tls ? "https://" : "http://") + address_text(); },
-                   .reload = [this] { return reload(); },
+                   .reload = [this] { return reloading.all(); },
                    .backup = [this](OperatorParts::Done done) { make_backup(std::move(done)); }}),
         control(
             io, config.state.directory / "control.sock",
@@ -180,15 +153,18 @@ struct Daemon::Impl {
     FetcherHooks hooks;
     hooks.polled = [this](Polled polled) {
       auto rules = rules_of(polled.channel.fetcher, polled.metadata);
-      auto done = [this, id = polled.channel, schedule = polled.schedule](const PollOutcome& outcome) {
+      auto done = [this, poll = polled.poll, id = polled.channel,
+                   schedule = polled.schedule](const PollOutcome& outcome) {
         if (outcome.skipped > 0 || outcome.repeated > 0)
           log.warning("a poll's result held items without an id, or ids twice",
-                      {{"channel", id.text},
+                      {{"poll", poll},
+                       {"channel", id.text},
                        {"skipped", std::to_string(outcome.skipped)},
                        {"repeated", std::to_string(outcome.repeated)}});
         if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->finished(id.text, schedule, verdict_of(outcome));
       };
-      hub.commit(polled.channel, std::move(rules), std::move(polled.result), polled.schedule, std::move(done));
+      hub.commit(polled.channel, std::move(rules), std::move(polled.result), polled.schedule, std::move(done),
+                 std::move(polled.poll));
     };
     hooks.status = [this](const ChannelId& id, const Status& status, bool transition) {
       hub.set_status(id, status, transition);
@@ -255,37 +231,11 @@ struct Daemon::Impl {
     });
   }
 
-  [[nodiscard]] HubLimits hub_limits() const {
-    return {.channels = config.limits.channels,
-            .channels_per_address = config.limits.channels_per_address,
-            .forget = config.state.forget};
-  }
-
-  [[nodiscard]] HttpOptions http_options() const {
-    return {.proxy = config.http.proxy.value_or(""),
-            .ca_file = config.http.ca_file.value_or("").string(),
-            .user_agent = config.http.user_agent,
-            .requests_per_origin = config.http.requests_per_origin,
-            .body = config.http.body,
-            .cache = http_cache};
-  }
-
-  [[nodiscard]] ServerOptions server_options() const {
-    const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-    ServerOptions options;
-    options.address = config.listen.address;
-    options.port = config.listen.port;
-    options.threads = config.listen.threads == 0 ? cores : config.listen.threads;
-    options.origins = config.listen.origins;
-    options.trusted_proxies = config.listen.trusted_proxies;
-    options.compression = config.listen.compression;
-    options.connections = std::min(config.limits.connections, descriptors_for_clients());
-    options.connections_per_address = config.limits.connections_per_address;
-    options.subscriptions_per_connection = config.limits.subscriptions_per_connection;
-    options.message_size = config.limits.message_size;
-    options.send_queue = config.limits.send_queue;
-    options.version = version;
-    return options;
+  // The configuration is another one now.
+  void configured() {
+    commit_rules.clear();
+    unpin_channels();
+    pin_channels();
   }
 
   // --- life ---------------------------------------------------------------------------------------------------------
@@ -294,6 +244,7 @@ struct Daemon::Impl {
     // Signals come by way of the loop; a broken pipe is an error value where it happens.
     std::signal(SIGPIPE, SIG_IGN);
     wait_for_signal();
+    fetchers.build_in([this] { return status_page(fetchers.status_items(), hub.channels()); });
     fetchers.start();
     fetchers.set_keys(std::exchange(first_keys, {}));
     if (config.listen.tls) {
@@ -330,7 +281,7 @@ struct Daemon::Impl {
       if (failed) return;
       if (signal == SIGHUP) {
         service.reloading();
-        static_cast<void>(reload());
+        static_cast<void>(reloading.all());
         service.reloaded(status_text());
       } else if (std::exchange(draining, true)) {
         log.warning("second signal: stopping at once");
@@ -345,83 +296,9 @@ struct Daemon::Impl {
 
   void watch_keys() {
     loop.at(clock.steady() + keys_look, [this] {
-      if (keyring.changed()) static_cast<void>(reload_keys());
+      if (keyring.changed()) static_cast<void>(reloading.keys());
       watch_keys();
     });
-  }
-
-  // What SIGHUP and `restreamctl reload` do. Each part that cannot be read stays as it was; the log and the answer say
-  // why.
-  std::expected<std::string, std::string> reload() {
-    const auto configured = reload_config();
-    fetchers.rescan();
-    std::string problems = configured ? "" : configured.error();
-    for (const auto& done : {reload_keys(), reload_tokens(), reload_certificate()})
-      if (!done) problems += (problems.empty() ? "" : "; ") + done.error();
-    if (!problems.empty()) return std::unexpected(problems);
-    return "configuration, keys, tokens, certificate and plugins read anew" +
-           (configured->empty() ? "" : "; a restart is needed for " + *configured);
-  }
-
-  // Gives the keys that need a restart.
-  std::expected<std::string, std::string> reload_config() {
-    auto next = load_config(config_file, version);
-    const std::string problem = next ? problem_of_files(*next) : next.error().where + ": " + next.error().message;
-    if (!problem.empty()) {
-      log.error("the configuration is refused; it stays as it was", {{"reason", problem}});
-      return std::unexpected("the configuration stays as it was: " + problem);
-    }
-    std::string restart;
-    for (const std::string& key : keys_for_restart(config, *next)) restart += (restart.empty() ? "" : ", ") + key;
-    if (!restart.empty()) log.warning("a restart is needed for some of the configuration", {{"keys", restart}});
-    configure(without_restart(config, std::move(*next)));
-    log.info("configuration read anew");
-    return restart;
-  }
-
-  // What is wrong with files that are named newly; those that were named before may keep what was read of them.
-  [[nodiscard]] std::string problem_of_files(const Config& next) const {
-    if (next.listen.tls && next.listen.tls != config.listen.tls)
-      if (const auto tls = TlsContext::load(next.listen.tls->certificate, next.listen.tls->key); !tls)
-        return config_file.string() + ": listen.tls: " + tls.error();
-    if (next.tokens && next.tokens != config.tokens)
-      if (const auto tokens = load_tokens(*next.tokens); !tokens)
-        return tokens.error().where + ": " + tokens.error().message;
-    return {};
-  }
-
-  // Hands every room what it needs of the configuration. Keys, tokens and certificate are read after it.
-  void configure(Config next) {
-    const Config before = std::exchange(config, std::move(next));
-    log.set_json(config.log.json);
-    http.set_options(http_options());
-    hub.set_limits(hub_limits());
-    server.set_options(server_options());
-    if (config.keys != before.keys) keyring = Keyring(config.keys, config.state.directory);
-    if (before.tokens && !config.tokens) {
-      log.warning("auth.tokens is not in the configuration any more: everybody who can connect may listen");
-      server.ask_no_tokens();
-    }
-    if (before.listen.tls && !config.listen.tls) {
-      log.warning("listen.tls is not in the configuration any more: new connections are plain");
-      server.set_tls(nullptr);
-    }
-    commit_rules.clear();
-    fetchers.reconfigure(config);
-    unpin_channels();
-    pin_channels();
-  }
-
-  std::expected<void, std::string> reload_keys() {
-    auto keys = keyring.read();
-    if (!keys) {
-      log.error("the keystore cannot be read; the keys stay as they were", {{"reason", keys.error()}});
-      return std::unexpected("the keys stay as they were: " + keys.error());
-    }
-    log.set_secrets(secrets_in(*keys));
-    fetchers.set_keys(*keys);
-    log.info("keys read anew");
-    return {};
   }
 
   void make_backup(OperatorParts::Done done) {
@@ -464,31 +341,6 @@ struct Daemon::Impl {
     loop.at(clock.steady() + every, [this, every] { keep_alive(every); });
   }
 
-  std::expected<void, std::string> reload_tokens() {
-    if (!config.tokens) return {};
-    auto tokens = load_tokens(*config.tokens);
-    if (!tokens) {
-      const std::string reason = tokens.error().where + ": " + tokens.error().message;
-      log.error("the tokens cannot be read; they stay as they were", {{"reason", reason}});
-      return std::unexpected("the tokens stay as they were: " + reason);
-    }
-    log.info("tokens read anew", {{"tokens", std::to_string(tokens->size())}});
-    server.set_tokens(std::move(*tokens));
-    return {};
-  }
-
-  std::expected<void, std::string> reload_certificate() {
-    if (!config.listen.tls) return {};
-    auto tls = TlsContext::load(config.listen.tls->certificate, config.listen.tls->key);
-    if (!tls) {
-      log.error("the certificate cannot be read; it stays as it was", {{"reason", tls.error()}});
-      return std::unexpected("the certificate stays as it was: " + tls.error());
-    }
-    log.info("certificate read anew");
-    server.set_tls(std::move(*tls));
-    return {};
-  }
-
   void drain() {
     service.stopping("sending subscribers away");
     log.info("shutting down: no new requests, subscribers are sent away");
@@ -502,7 +354,7 @@ struct Daemon::Impl {
   // until they are joined.
   boost::asio::io_context io{1};
   boost::asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
-  CoreLoop loop = loop_of(io);
+  CoreLoop loop = asio_loop(io);
   Clock clock = real_clock();
   std::mt19937_64 engine{random_number()};
   Config config;
@@ -529,6 +381,7 @@ struct Daemon::Impl {
   Hub hub;
   Fetchers fetchers;
   Server server;
+  Reloading reloading;
   Operator operator_;
   ControlServer control;
   ServiceManager service;

@@ -78,6 +78,7 @@ std::string check_sandbox(const Config& config, const Log& log) {
 int run(const Config& config, const std::string& file) {
   const Log log = Log::to_standard_error(LogLevel::info);
   log.set_json(config.log.json);
+  log.set_level(config.log.debug ? LogLevel::debug : LogLevel::info);
   log.info("restreamd starts", {{"version", RESTREAM_VERSION}});
   raise_descriptor_limit(config, log);
   if (const std::string problem = check_sandbox(config, log); !problem.empty()) return complain(exit_runtime, problem);

@@ -12,6 +12,7 @@ export class Feed {
 
   channel;
   params;
+  hidden = false; // followed, but not shown
   position = null; // to resume from; null: nothing that could be resumed was received
   status = { state: "pending", reason: null, message: "", at: null, next_poll: null };
   problem = ""; // why there is no subscription, in the server's words

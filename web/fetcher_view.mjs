@@ -114,7 +114,7 @@ export class FetcherView {
     this.#shape = shape;
   }
 
-  // Only when something differs: the list is renewed every few seconds, perhaps under somebody's finger.
+  // Only when something differs: the list is renewed whenever something happens, perhaps under somebody's finger.
   #replaceFacts(rows) {
     const fresh = h("dl", { class: "facts" }, ...rows);
     if (!fresh.isEqualNode(this.#facts)) this.#facts.replaceChildren(...fresh.childNodes);

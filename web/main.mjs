@@ -8,7 +8,8 @@ import { Session } from "./session.mjs";
 
 // The page works below any path, behind a proxy too.
 const base = new URL(".", location.href.replace(/[?#].*$/, "")).href;
-const FETCHERS_EVERY = 10_000;
+const FETCHERS_EVERY = 10_000; // where the server's own channel, which tells of changes, cannot be had
+const NEWS_AFTER = 300; // that come together
 const RELOAD_AFTER = 1000; // of a subscription that begins or ends
 const TOKEN_NAME = "restream-token";
 // What a subprotocol may consist of (RFC 9110's token), for that is how a browser hands it over.
@@ -72,6 +73,16 @@ function showFetchers(fetchers) {
 
 let loadTimer = null;
 
+function loadSoon(delay) {
+  clearTimeout(loadTimer);
+  loadTimer = setTimeout(loadFetchers, delay);
+}
+
+// The server's own channel: whatever it tells, the list is not as it was.
+function heardNews() {
+  if (!document.hidden && session.own.problem === "") loadSoon(NEWS_AFTER);
+}
+
 async function loadFetchers() {
   clearTimeout(loadTimer);
   try {
@@ -92,6 +103,7 @@ let writtenFragment = "";
 function drawSoon(feed) {
   if (stale.size === 0) requestAnimationFrame(drawStale);
   stale.add(feed);
+  if (feed === session.own) heardNews();
 }
 
 function drawStale() {
@@ -104,7 +116,7 @@ function drawStale() {
 }
 
 function showFeeds() {
-  const wanted = new Set(session.feeds.values());
+  const wanted = new Set(session.shown);
   for (const [feed, view] of feedViews) {
     if (wanted.has(feed)) continue;
     view.element.remove();
@@ -119,8 +131,7 @@ function showFeeds() {
   }
   byId("empty").hidden = wanted.size > 0;
   // The list counts the channels.
-  clearTimeout(loadTimer);
-  loadTimer = setTimeout(loadFetchers, RELOAD_AFTER);
+  loadSoon(RELOAD_AFTER);
   writtenFragment = writeFragment([...wanted]);
   history.replaceState(null, "", writtenFragment === "" ? base : `#${writtenFragment}`);
 }
@@ -151,7 +162,7 @@ function announceState(feed) {
 function readAddress() {
   const list = readFragment(location.hash);
   const ids = writeFragment(list).split(";");
-  for (const feed of [...session.feeds.values()]) {
+  for (const feed of session.shown) {
     if (!ids.includes(writeFragment([feed]))) session.unsubscribe(feed);
   }
   for (const { channel, params } of list) session.want(channel, params);
@@ -201,12 +212,14 @@ setInterval(() => {
   showLink();
   for (const view of feedViews.values()) view.tick();
 }, 1000);
-setInterval(() => document.hidden || byId("token-form").hidden === false || loadFetchers(), FETCHERS_EVERY);
+const newsCome = () => session.connected && session.own.problem === "";
+setInterval(() => document.hidden || byId("token-form").hidden === false || newsCome() || loadFetchers(), FETCHERS_EVERY);
+document.addEventListener("visibilitychange", () => document.hidden || byId("token-form").hidden === false || loadFetchers());
 
 readAddress();
 // On a narrow screen the list is above the subscriptions; who comes for those need not pass it.
 const narrow = matchMedia("(max-width: 59.99rem)");
-const foldFetchers = () => (byId("fetchers-fold").open = !narrow.matches || session.feeds.size === 0);
+const foldFetchers = () => (byId("fetchers-fold").open = !narrow.matches || session.shown.length === 0);
 narrow.addEventListener("change", foldFetchers);
 foldFetchers();
 loadFetchers();

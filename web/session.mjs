@@ -5,6 +5,8 @@ import { Connection } from "./connection.mjs";
 import { Feed } from "./feed.mjs";
 import { parseJson } from "./json.mjs";
 
+const OWN_CHANNEL = "restream-status";
+
 export class Session {
   #asked = []; // requests not answered yet; the server answers in order
   #connected = false; // `ready` was received on this connection
@@ -15,6 +17,10 @@ export class Session {
   // linkChanged(), feedsChanged(): others than before; feedChanged(feed); token(): see Connection.
   constructor(url, { linkChanged, feedsChanged, feedChanged, token }) {
     this.on = { linkChanged, feedsChanged, feedChanged };
+    // What the page itself follows: not among those that it shows, unless somebody asks for it.
+    this.own = new Feed(OWN_CHANNEL, {});
+    this.own.hidden = true;
+    this.feeds.set(this.own.id, this.own);
     this.connection = new Connection(url, {
       message: (text) => this.#receive(parseJson(text)),
       changed: () => this.#linkChanged(),
@@ -24,6 +30,15 @@ export class Session {
 
   get connected() {
     return this.#connected;
+  }
+
+  get shown() {
+    return [...this.feeds.values()].filter(({ hidden }) => !hidden);
+  }
+
+  #show(feed) {
+    feed.hidden = false;
+    this.on.feedsChanged();
   }
 
   // Asks for a channel. Gives its feed, or throws the server's {code, message}.
@@ -36,13 +51,18 @@ export class Session {
   // Wants a channel without an answer: asked for now or as soon as there is a connection.
   want(channel, params) {
     const feed = new Feed(channel, params);
-    if (this.feeds.has(feed.id)) return;
+    const present = this.feeds.get(feed.id);
+    if (present) return present.hidden && this.#show(present);
     this.feeds.set(feed.id, feed);
     if (this.#connected) this.#askFor(feed);
     this.on.feedsChanged();
   }
 
   unsubscribe(feed) {
+    if (feed === this.own) {
+      feed.hidden = true;
+      return this.on.feedsChanged();
+    }
     this.feeds.delete(feed.id);
     if (this.#connected && !feed.problem)
       this.#ask({ action: "unsubscribe", channel: feed.channel, params: feed.params }, {});
@@ -99,8 +119,8 @@ export class Session {
     const present = this.feeds.get(id);
     if (present && present !== feed) {
       if (feed) this.feeds.delete(feed.id);
-      resolve?.(present);
-      return this.on.feedsChanged();
+      this.#show(present);
+      return resolve?.(present);
     }
     const begun = feed ?? new Feed(message.channel, message.params);
     if (feed && feed.id !== id) this.#rename(feed, id);

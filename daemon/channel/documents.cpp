@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "diff/diff.hpp"
+#include "model/built_in.hpp"
 
 namespace restream {
 
@@ -57,6 +58,7 @@ Document visible_fetchers(const Document& document, const Access& access) {
   for (auto& fetcher : fetchers)
     if (may_see_fetcher(access, fetcher.value("name", ""))) seen.push_back(std::move(fetcher));
   fetchers = std::move(seen);
+  if (!may_see(access, built_in_fetcher)) json.erase("refused_files");
   return {.status = document.status, .json = json.dump(), .etag = {}};
 }
 

@@ -27,7 +27,8 @@ Document channels_document(std::span<const ChannelEntry> channels);
 // The snapshot message and `state`; the ETag is strong, over the content.
 Document snapshot_document(std::string_view label, const Snapshot& snapshot, const Status& status);
 
-// Of all fetchers in {"fetchers": […]} those that may be seen.
+// Of all fetchers in {"fetchers": […]} those that may be seen; `refused_files` for those who may see the daemon's own
+// channel.
 Document visible_fetchers(const Document& document, const Access& access);
 
 // {"type": "error", "code", "message"} with the HTTP status that fits the code.

@@ -175,7 +175,7 @@ void Hub::Impl::uncount_address(Channel& channel, const std::string& address) {
 }
 
 void Hub::Impl::commit(const ChannelId& id, std::shared_ptr<const CommitRules> rules, std::string result,
-                       const Schedule& schedule, std::function<void(const PollOutcome&)> done) {
+                       const Schedule& schedule, std::function<void(const PollOutcome&)> done, std::string poll) {
   Channel* channel = find(id.text);
   if (channel == nullptr) return;  // cannot be: it is polling
   PollInput input{.channel = id.text,
@@ -184,15 +184,16 @@ void Hub::Impl::commit(const ChannelId& id, std::shared_ptr<const CommitRules> r
                   .result = std::move(result),
                   .now = around.clock.wall(),
                   .schedule = schedule};
-  around.store.commit(std::move(input), [self = shared_from_this(), name = id.text, schedule,
-                                         done = std::move(done)](PollOutcome outcome) mutable {
+  around.store.commit(std::move(input), [self = shared_from_this(), name = id.text, schedule, done = std::move(done),
+                                         poll = std::move(poll)](PollOutcome outcome) mutable {
     auto& loop = self->around.loop;
-    loop.post([self, name = std::move(name), schedule, done = std::move(done), outcome = std::move(outcome)] {
+    loop.post([self, name = std::move(name), schedule, done = std::move(done), outcome = std::move(outcome),
+               poll = std::move(poll)] {
       self->store_works = outcome.kind != PollOutcome::Kind::store_failed;
       self->store_problem = self->store_works ? "" : outcome.problem;
       Channel* committed = self->find(name);
       if (committed != nullptr && outcome.kind == PollOutcome::Kind::committed)
-        self->publish(*committed, schedule, outcome);
+        self->publish(*committed, schedule, outcome, poll);
       done(outcome);
       // Found anew: when nobody wants the channel any more, the end of this poll was its end too.
       if (Channel* still_there = self->find(name)) self->first_poll_done(*still_there);
@@ -200,14 +201,21 @@ void Hub::Impl::commit(const ChannelId& id, std::shared_ptr<const CommitRules> r
   });
 }
 
-void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome) {
+void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome,
+                        const std::string& poll) {
   channel.record.schedule = schedule;
   channel.record.head = outcome.head;
   channel.record.first = outcome.first;
   channel.record.items = outcome.items;
   ++channel.commits;
   std::erase_if(channel.snapshots, [](const auto& read) { return read.second.readers.empty(); });
-  if (!outcome.events || outcome.events->events.empty()) return;
+  const std::size_t events = outcome.events ? outcome.events->events.size() : 0;
+  if (around.log.writes(LogLevel::debug))
+    around.log.debug(events == 0 ? "unchanged" : "committed", {{"poll", poll},
+                                                               {"channel", channel.id.text},
+                                                               {"events", std::to_string(events)},
+                                                               {"position", to_text(outcome.head)}});
+  if (events == 0) return;
   std::array<std::uint64_t, 3>& told = events_told[channel.id.fetcher];
   for (const Event& event : outcome.events->events) ++told.at(static_cast<std::size_t>(event.change.kind) - 1);
   const auto announcement = std::make_shared<Announcement>();
@@ -225,6 +233,11 @@ void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOu
           frame_events(*channel.label, outcome.head.epoch, outcome.events->events, form_at(form));
   announcement->filtered = filter_events(channel, *outcome.events, outcome.head.epoch);
   for (const auto& [serve, counts] : channel.attached) threads.at(serve).announce(announcement);
+  if (around.log.writes(LogLevel::debug))
+    around.log.debug("pushed", {{"poll", poll},
+                                {"channel", channel.id.text},
+                                {"events", std::to_string(events)},
+                                {"subscribers", std::to_string(channel.subscribers)}});
 }
 
 void Hub::Impl::set_status(const ChannelId& id, const Status& status, bool transition) {
@@ -277,8 +290,8 @@ Hub::~Hub() = default;
 void Hub::serve_on(std::vector<ServeThread> threads) { impl_->threads = std::move(threads); }
 
 void Hub::commit(const ChannelId& channel, std::shared_ptr<const CommitRules> rules, std::string result,
-                 const Schedule& schedule, std::function<void(const PollOutcome&)> done) {
-  impl_->commit(channel, std::move(rules), std::move(result), schedule, std::move(done));
+                 const Schedule& schedule, std::function<void(const PollOutcome&)> done, std::string poll) {
+  impl_->commit(channel, std::move(rules), std::move(result), schedule, std::move(done), std::move(poll));
 }
 void Hub::set_status(const ChannelId& channel, const Status& status, bool transition) {
   impl_->set_status(channel, status, transition);
@@ -296,6 +309,7 @@ Hub::Counts Hub::counts() const {
   for (const auto& [_, channel] : impl_->channels) ++counts.channels[channel.status.state];
   return counts;
 }
+std::vector<ChannelEntry> Hub::channels() const { return impl_->list(); }
 std::expected<void, std::string> Hub::forget(const std::string& channel) {
   if (const Channel* alive = impl_->find(channel))
     return std::unexpected(channel + " has " + std::to_string(alive->subscribers) +

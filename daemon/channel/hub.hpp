@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "channel/committer.hpp"
+#include "channel/documents.hpp"
 #include "channel/feed.hpp"
 #include "channel/store_thread.hpp"
 #include "model/channel_id.hpp"
@@ -68,9 +69,10 @@ class Hub {
   Feed feed();
 
   // --- from those who fetch, on core ---
-  // A good poll: commits it, publishes what changed, then calls `done` with what became of it.
+  // A good poll: commits it, publishes what changed, then calls `done` with what became of it. `poll` is its name in
+  // the log.
   void commit(const ChannelId& channel, std::shared_ptr<const CommitRules> rules, std::string result,
-              const Schedule& schedule, std::function<void(const PollOutcome&)> done);
+              const Schedule& schedule, std::function<void(const PollOutcome&)> done, std::string poll = {});
   void set_status(const ChannelId& channel, const Status& status, bool transition);
   void keep(const ChannelId& channel, const Schedule& schedule);
   void idle(const ChannelId& channel);  // its polls have stopped
@@ -87,6 +89,8 @@ class Hub {
     bool store_works = true;
   };
   [[nodiscard]] Counts counts() const;
+  // Those that somebody follows or that linger, by id. Good until the hub is called again.
+  [[nodiscard]] std::vector<ChannelEntry> channels() const;
 
   // Drops a channel that nobody follows, with all it had. The error is a sentence.
   std::expected<void, std::string> forget(const std::string& channel);

@@ -94,8 +94,8 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
 
   // commit and publish
   void commit(const ChannelId& id, std::shared_ptr<const CommitRules> rules, std::string result,
-              const Schedule& schedule, std::function<void(const PollOutcome&)> done);
-  void publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome);
+              const Schedule& schedule, std::function<void(const PollOutcome&)> done, std::string poll);
+  void publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome, const std::string& poll);
   void set_status(const ChannelId& id, const Status& status, bool transition);
   void first_poll_done(Channel& channel);
   void keep(const ChannelId& id, const Schedule& schedule);
@@ -109,6 +109,7 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   void get_channel(const std::string& fetcher, const Params& params, const Visitor& visitor,
                    std::function<void(Document)> reply);
   void send_document(const Channel& channel, std::function<void(Document)> reply);
+  [[nodiscard]] std::vector<ChannelEntry> list() const;
   Document list_channels(const Access& access) const;
   Document describe_fetchers(const std::optional<std::string>& fetcher, const Access& access) const;
 

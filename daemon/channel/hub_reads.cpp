@@ -171,13 +171,18 @@ void Hub::Impl::send_document(const Channel& channel, std::function<void(Documen
       });
 }
 
-Document Hub::Impl::list_channels(const Access& access) const {
+std::vector<ChannelEntry> Hub::Impl::list() const {
   std::vector<ChannelEntry> entries;
   entries.reserve(channels.size());
   for (const auto& [id, channel] : channels)
-    if (may_see(access, id))
-      entries.push_back({&channel.id, channel.label.get(), &channel.status, &channel.record, channel.subscribers});
-  std::ranges::sort(entries, {}, [](const ChannelEntry& entry) { return entry.id->text; });
+    entries.push_back({&channel.id, channel.label.get(), &channel.status, &channel.record, channel.subscribers});
+  std::ranges::sort(entries, {}, [](const ChannelEntry& entry) -> const std::string& { return entry.id->text; });
+  return entries;
+}
+
+Document Hub::Impl::list_channels(const Access& access) const {
+  std::vector<ChannelEntry> entries = list();
+  std::erase_if(entries, [&](const ChannelEntry& entry) { return !may_see(access, entry.id->text); });
   return channels_document(entries);
 }
 

@@ -10,6 +10,7 @@
 #include "config/json_text.hpp"
 #include "config/scalar.hpp"
 #include "config/yaml_value.hpp"
+#include "model/built_in.hpp"
 
 namespace restream {
 
@@ -120,11 +121,16 @@ void read_keys(const Mapping& in, KeysConfig& out) {
 }
 
 void read_log(const Mapping& in, LogConfig& out) {
-  in.allow_only({"format"});
+  in.allow_only({"format", "level"});
   if (const auto value = in.find("format")) {
     const std::string word = value->text("logfmt or json");
     if (word != "logfmt" && word != "json") value->expected("logfmt or json");
     out.json = word == "json";
+  }
+  if (const auto value = in.find("level")) {
+    const std::string word = value->text("info or debug");
+    if (word != "info" && word != "debug") value->expected("info or debug");
+    out.debug = word == "debug";
   }
 }
 
@@ -160,6 +166,7 @@ FetcherConfig read_fetcher(const std::string& name, const Mapping& in) {
   if (const auto value = in.find("plugin")) {
     out.plugin = value->text("a plugin's name");
     if (!is_fetcher_name(out.plugin)) value->expected("a plugin's name: lower-case letters, digits and hyphens");
+    if (out.plugin == built_in_fetcher) value->expected("a plugin's name; this one is the daemon's own");
   }
   if (const auto value = in.find("config")) out.config = json_object(*value);
   if (const auto value = in.find("enabled")) out.enabled = value->flag();
@@ -189,6 +196,9 @@ void read_fetchers(const Mapping& in, std::map<std::string, FetcherConfig>& out)
       throw Refusal{value.line, "fetchers: '" + name +
                                     "' is no fetcher's name: lower-case letters, digits and hyphens, not first, at "
                                     "most 64"};
+    if (name == built_in_fetcher)
+      throw Refusal{value.line, "fetchers: '" + name +
+                                    "' is the daemon's own fetcher, which takes no configuration; choose another name"};
     out.emplace(name, read_fetcher(name, Mapping(value)));
   }
 }

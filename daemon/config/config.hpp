@@ -80,7 +80,8 @@ struct KeysConfig {
 };
 
 struct LogConfig {
-  bool json = false;  // log.format: json, else logfmt
+  bool json = false;   // log.format: json, else logfmt
+  bool debug = false;  // log.level: debug, else info
   bool operator==(const LogConfig&) const = default;
 };
 

@@ -62,10 +62,13 @@ void Fetcher::finished(const std::string& channel, const Schedule& schedule, con
 std::string Fetcher::describe(std::uint64_t restarts, const std::string& last_error) const {
   return impl_->describe(restarts, last_error);
 }
+std::string Fetcher::status_item(std::uint64_t restarts, const std::string& last_error) const {
+  return impl_->status_item(restarts, last_error);
+}
 const Fetcher::Counts& Fetcher::counts() const { return impl_->counts; }
-std::optional<std::uint64_t> Fetcher::quota_left() const {
+std::optional<QuotaView> Fetcher::quota() const {
   if (!impl_->quota || !impl_->metadata) return std::nullopt;
-  return impl_->quota->view().left;
+  return impl_->quota->view();
 }
 std::string Fetcher::missing_key() const {
   const std::string missing = impl_->metadata ? impl_->missing_keys() : "";

@@ -49,6 +49,7 @@ struct FetcherSettings {
 
 // A good answer of the plugin, to be committed.
 struct Polled {
+  std::string poll;  // its name in the log
   ChannelId channel;
   std::shared_ptr<const Metadata> metadata;
   std::string result;  // what fetch() emitted
@@ -71,7 +72,11 @@ struct Refusal {
 };
 
 struct FetcherHooks {
-  std::function<void(PluginCall)> call;                                          // into the plugin
+  std::function<std::string()>
+      name_poll;                         // another name for each, by which its lines in the log are found; may be null
+  std::function<void(PluginCall)> call;  // into the plugin
+  // Nobody waits for the call of this poll any more; false when there is none. May be null.
+  std::function<bool(const std::string& poll)> cancel;
   std::function<void(Polled)> polled;                                            // commit this, then finished()
   std::function<void(const ChannelId&, const Status&, bool transition)> status;  // `transition`: tell subscribers
   std::function<void(const ChannelId&, const Schedule&)> keep;                   // a schedule changed without a commit
@@ -131,6 +136,8 @@ class Fetcher {
 
   // One entry of GET /fetchers without the closing parts that others know: metadata, keys, quota, channels. JSON text.
   [[nodiscard]] std::string describe(std::uint64_t restarts, const std::string& last_error) const;
+  // The same as an item of the built-in channel: without what moves with each call.
+  [[nodiscard]] std::string status_item(std::uint64_t restarts, const std::string& last_error) const;
   [[nodiscard]] std::shared_ptr<const Metadata> metadata() const;  // null until known
   // Polls since the start, by how they ended: `none` is a good one.
   struct Counts {
@@ -138,9 +145,9 @@ class Fetcher {
     DurationHistogram seconds;  // from the call to the plugin to what came back
   };
   [[nodiscard]] const Counts& counts() const;
-  [[nodiscard]] std::optional<std::uint64_t> quota_left() const;  // nothing where nothing is counted
-  [[nodiscard]] std::string missing_key() const;                  // the first declared key without a value; or empty
-  [[nodiscard]] std::size_t channels() const;                     // that are polled or lingering
+  [[nodiscard]] std::optional<QuotaView> quota() const;  // nothing where nothing is counted
+  [[nodiscard]] std::string missing_key() const;         // the first declared key without a value; or empty
+  [[nodiscard]] std::size_t channels() const;            // that are polled or lingering
 
  private:
   struct Impl;

@@ -110,8 +110,13 @@ WallTime Fetcher::Impl::next_poll(const ChannelPoll& poll, const Schedule& sched
 bool Fetcher::Impl::drop_if_unwanted(const std::string& name) {
   const auto found = polls.find(name);
   if (found == polls.end()) return true;
-  const ChannelPoll& poll = found->second;
-  if (poll.wanted || poll.in_flight || clock.steady() < poll.linger_until) return false;
+  ChannelPoll& poll = found->second;
+  if (poll.wanted || clock.steady() < poll.linger_until) return false;
+  if (poll.in_flight) {
+    // Its end comes back here.
+    poll.cancelled = poll.cancelled || (hooks.cancel && hooks.cancel(poll.name));
+    return false;
+  }
   table.clear(name);
   if (quota) quota->leave(name);
   const ChannelId id = poll.id;

@@ -24,11 +24,13 @@ struct ChannelPoll {
   bool wanted = true;
   SteadyTime linger_until;
   bool in_flight = false;                 // called, or its result is being committed
+  bool cancelled = false;                 // the plugin was told that nobody waits: what comes back counts for nothing
   bool waiting = false;                   // due, but the plugin is down or a key is missing
   bool queued = false;                    // due, and its turn has not come
   bool refused = false;                   // the plugin does not take its params any more
   std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
   std::shared_ptr<Allowance> allowance;
+  std::string name;          // of the poll under way, in the log; empty: none is
   SteadyTime called;         // when the poll under way began
   Hints hints;               // of the poll under way
   std::optional<Pace> pace;  // where the interval is adaptive
@@ -85,7 +87,9 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   // fetcher_view.cpp
   [[nodiscard]] std::pair<State, Reason> health() const;
+  [[nodiscard]] std::string error_to_show(const std::string& of_plugin) const;
   [[nodiscard]] std::string describe(std::uint64_t restarts, const std::string& last_error) const;
+  [[nodiscard]] std::string status_item(std::uint64_t restarts, const std::string& last_error) const;
 
   FetcherSettings settings;
   std::optional<FetcherSettings> next_settings;  // once a version has introduced itself under them

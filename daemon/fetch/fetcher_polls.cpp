@@ -7,6 +7,20 @@
 
 namespace restream {
 
+namespace {
+
+void log_reply(const Log& log, const ChannelPoll& poll, const PluginReply& reply, SteadyTime now) {
+  const auto took = std::chrono::duration_cast<Millis>(now - poll.called);
+  log.debug("plugin answered", {{"poll", poll.name},
+                                {"channel", poll.id.text},
+                                {"code", std::to_string(reply.code)},
+                                {"problem", reply.problem.empty() ? "none" : reply.problem},
+                                {"bytes", std::to_string(reply.output.size())},
+                                {"ms", std::to_string(took.count())}});
+}
+
+}  // namespace
+
 std::string Fetcher::Impl::missing_keys() const {
   std::string missing;
   for (const std::string& key : metadata->keys)
@@ -32,7 +46,9 @@ void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   poll.waiting = false;
   if (quota && !poll.allowance) return ask_quota(poll);
   poll.in_flight = true;
+  poll.name = hooks.name_poll ? hooks.name_poll() : "";
   poll.called = clock.steady();
+  if (log.writes(LogLevel::debug)) log.debug("poll", {{"poll", poll.name}, {"channel", poll.id.text}});
   poll.asked = metadata;
   poll.hints = {};
   nlohmann::json declared = nlohmann::json::object();
@@ -44,7 +60,8 @@ void Fetcher::Impl::poll_now(ChannelPoll& poll) {
                                   {"params", std::move(params)},
                                   {"keys", std::move(declared)},
                                   {"config", nlohmann::json::parse(settings.config)}};
-  hooks.call({.function = HostFunction::fetch,
+  hooks.call({.poll = poll.name,
+              .function = HostFunction::fetch,
               .request = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
               .timeout = settings.call_timeout,
               .rules = rules,
@@ -63,6 +80,13 @@ void Fetcher::Impl::on_reply(const std::string& name, PluginReply reply) {
   poll.hints = reply.hints;
   counts.seconds.add(clock.steady() - poll.called);
   if (poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
+  if (log.writes(LogLevel::debug)) log_reply(log, poll, reply, clock.steady());
+  if (std::exchange(poll.cancelled, false)) {
+    poll.in_flight = false;
+    poll.name.clear();
+    if (!drop_if_unwanted(name) && ended == Reason::none) plan(poll, Millis(0));  // somebody came after all
+    return;
+  }
   if (reply.kind == PluginReply::Kind::retry) {
     poll.in_flight = false;
     poll.waiting = true;
@@ -73,8 +97,11 @@ void Fetcher::Impl::on_reply(const std::string& name, PluginReply reply) {
     after.not_before = *after.last_poll + delay_after_success(interval_of(poll), poll.hints, random());
     after.failures = 0;
     if (poll.wanted) after.last_demand = *after.last_poll;
-    hooks.polled(
-        {.channel = poll.id, .metadata = poll.asked, .result = std::move(reply.output), .schedule = std::move(after)});
+    hooks.polled({.poll = poll.name,
+                  .channel = poll.id,
+                  .metadata = poll.asked,
+                  .result = std::move(reply.output),
+                  .schedule = std::move(after)});
   } else {
     fail(poll, failure_of_reply(reply));
   }
@@ -92,6 +119,7 @@ void Fetcher::Impl::finished(const std::string& name, const Schedule& schedule, 
       if (poll.pace && verdict.changed) quicken(poll);
       if (stays_ended(poll)) return;
       tell(poll, State::live, Reason::none, "the last poll succeeded", next_poll(poll, poll.schedule));
+      poll.name.clear();
       const auto delay = std::chrono::ceil<Millis>(*poll.schedule.not_before - *poll.schedule.last_poll);
       if (!drop_if_unwanted(name)) plan(poll, delay);
       return;
@@ -100,7 +128,8 @@ void Fetcher::Impl::finished(const std::string& name, const Schedule& schedule, 
       // Not the API's fault: what was fetched is dropped, the state before it stays, and the next poll is an interval
       // off.
       poll.in_flight = false;
-      log.error("a poll could not be written and was dropped", {{"channel", name}, {"reason", verdict.problem}});
+      log.error("a poll could not be written and was dropped",
+                {{"poll", poll.name}, {"channel", name}, {"reason", verdict.problem}});
       if (stays_ended(poll)) return;
       if (!drop_if_unwanted(name)) plan(poll, interval_of(poll));
       return;
@@ -134,8 +163,14 @@ void Fetcher::Impl::fail(ChannelPoll& poll, Failure failure) {
   poll.schedule.last_poll = now;
   poll.schedule.not_before = now + delay;
   hooks.keep(poll.id, poll.schedule);
+  if (log.writes(LogLevel::debug))
+    log.debug("poll failed", {{"poll", poll.name},
+                              {"channel", poll.id.text},
+                              {"reason", std::string(text(failure.reason))},
+                              {"message", failure.message}});
   if (stays_ended(poll)) return;
   tell(poll, failure.state, failure.reason, failure.message, poll.schedule.not_before);
+  poll.name.clear();
   if (!drop_if_unwanted(poll.id.text)) plan(poll, delay);
 }
 
@@ -149,7 +184,10 @@ void Fetcher::Impl::tell(ChannelPoll& poll, State state, Reason reason, const st
   poll.status.next_poll = next;
   if (transition && state != State::pending)
     log.write(state == State::live ? LogLevel::info : LogLevel::warning, "channel " + std::string(text(state)),
-              {{"channel", poll.id.text}, {"reason", std::string(text(reason))}, {"message", poll.status.message}});
+              {{"channel", poll.id.text},
+               {"reason", std::string(text(reason))},
+               {"message", poll.status.message},
+               {"poll", poll.name.empty() ? "none" : poll.name}});
   hooks.status(poll.id, poll.status, transition);
 }
 

@@ -15,26 +15,53 @@ std::pair<State, Reason> Fetcher::Impl::health() const {
   return {State::live, Reason::none};
 }
 
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json health_json(std::pair<State, Reason> health, std::uint64_t restarts, const std::string& error) {
+  const auto [state, reason] = health;
+  return {{"state", text(state)},
+          {"reason", reason == Reason::none ? json() : json(text(reason))},
+          {"restarts", restarts},
+          {"last_error", error.empty() ? json() : json(error)}};
+}
+
+json keys_json(const Metadata* metadata, const std::map<std::string, std::string>& keys) {
+  json presence = json::object();
+  if (metadata == nullptr) return presence;
+  for (const auto& [key, value] : keys) presence[key] = "unused";
+  for (const std::string& key : metadata->keys) presence[key] = keys.contains(key) ? "present" : "missing";
+  return presence;
+}
+
+}  // namespace
+
+// The plugin's, or else the fetcher's own.
+std::string Fetcher::Impl::error_to_show(const std::string& of_plugin) const {
+  if (!of_plugin.empty()) return of_plugin;
+  return end_problem.empty() ? result_problem : end_problem;
+}
+
 std::string Fetcher::Impl::describe(std::uint64_t restarts, const std::string& last_error) const {
-  using json = nlohmann::ordered_json;
   json entry = metadata ? json::parse(metadata->json) : json::object();
   entry["name"] = settings.name;
-  const auto [state, reason] = health();
-  const std::string& own_error = end_problem.empty() ? result_problem : end_problem;
-  const std::string& error = last_error.empty() ? own_error : last_error;
-  entry["health"] = {{"state", text(state)},
-                     {"reason", reason == Reason::none ? json() : json(text(reason))},
-                     {"restarts", restarts},
-                     {"last_error", error.empty() ? json() : json(error)}};
-  json presence = json::object();
-  if (metadata) {
-    for (const auto& [key, value] : keys) presence[key] = "unused";
-    for (const std::string& key : metadata->keys) presence[key] = keys.contains(key) ? "present" : "missing";
-  }
-  entry["keys"] = std::move(presence);
+  entry["health"] = health_json(health(), restarts, error_to_show(last_error));
+  entry["keys"] = keys_json(metadata.get(), keys);
   entry["quota"] = quota && metadata ? json::parse(quota_json(quota->view())) : json();
   entry["channels"] = polls.size();
   return entry.dump();
+}
+
+std::string Fetcher::Impl::status_item(std::uint64_t restarts, const std::string& last_error) const {
+  json item = {{"id", "fetcher/" + settings.name}, {"kind", "fetcher"}, {"name", settings.name}};
+  item["health"] = health_json(health(), restarts, error_to_show(last_error));
+  item["keys"] = keys_json(metadata.get(), keys);
+  item["channels"] = polls.size();
+  json told = metadata ? json::parse(metadata->json) : json::object();
+  for (auto& [name, value] : told.items())
+    if (!item.contains(name) && name != "quota") item[name] = std::move(value);
+  return item.dump();
 }
 
 }  // namespace restream

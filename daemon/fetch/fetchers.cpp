@@ -1,11 +1,16 @@
 #include "fetch/fetchers.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <utility>
 
 #include "config/scalar.hpp"
 #include "fetch/plugin_directory.hpp"
 #include "fetch/plugin_slot.hpp"
+#include "fetch/status_items.hpp"
+#include "fetch/status_source.hpp"
+#include "model/built_in.hpp"
 
 namespace restream {
 
@@ -26,6 +31,13 @@ FetcherSettings settings_of(const std::string& name, const FetcherConfig& config
           .quota = config.quota ? std::optional(QuotaLimit{config.quota->calls, config.quota->per}) : std::nullopt};
 }
 
+// Eight digits, so that a search finds a poll's lines and nothing else.
+std::string poll_name(std::uint32_t number) {
+  std::array<char, 9> text{};
+  std::snprintf(text.data(), text.size(), "%08x", number);
+  return text.data();
+}
+
 }  // namespace
 
 struct Fetchers::Impl {
@@ -34,6 +46,10 @@ struct Fetchers::Impl {
     std::unique_ptr<Fetcher> fetcher;
     bool dismissed = false;  // the configuration has it no more, and no plugin bears its name
   };
+  struct BuiltIn {
+    StatusSource source;
+    Fetcher fetcher;
+  };
 
   Impl(Plugin::Surroundings given, const Config& configuration, std::filesystem::path host_program,
        FetcherHooks given_hooks)
@@ -41,9 +57,23 @@ struct Fetchers::Impl {
         config(configuration),
         host(std::move(host_program)),
         hooks(std::move(given_hooks)),
+        polls(static_cast<std::uint32_t>(around.random() * 0x1p32)),
         directory({.io = around.io, .loop = around.loop, .clock = around.clock, .log = around.log},
                   config.plugins.directory, [this](const FileAction& action) { act(action); }) {
     for (const auto& [name, settings] : config.fetchers) add_fetcher(name, settings);
+  }
+
+  // A fetcher as any other, but that its calls go to a source in the daemon, and that it counts against no quota.
+  void build_in(std::function<std::string()> items) {
+    FetcherHooks own = hooks;
+    own.name_poll = [this] { return poll_name(polls++); };
+    own.call = [this](PluginCall call) { built_in->source.call(std::move(call)); };
+    own.cancel = [this](const std::string&) { return built_in->source.cancel(); };
+    own.join_quota = nullptr;
+    const std::string name(built_in_fetcher);
+    built_in.reset(new BuiltIn{.source = StatusSource(around.loop, around.clock, std::move(items)),
+                               .fetcher = Fetcher({.name = name, .plugin = name}, around.clock, around.loop,
+                                                  around.random, around.log, std::move(own))});
   }
 
   [[nodiscard]] std::filesystem::path file_of(const std::string& plugin) const {
@@ -53,7 +83,12 @@ struct Fetchers::Impl {
   void add_fetcher(const std::string& name, const FetcherConfig& settings) {
     const std::string plugin = settings.plugin.empty() ? name : settings.plugin;
     FetcherHooks own = hooks;
+    own.name_poll = [this] { return poll_name(polls++); };
     own.call = [this, name](PluginCall call) { slots.at(fetchers.at(name).plugin)->call(std::move(call)); };
+    own.cancel = [this, name](const std::string& poll) {
+      const auto slot = slots.find(fetchers.at(name).plugin);
+      return slot != slots.end() && slot->second->cancel(poll);
+    };
     auto fetcher = std::make_unique<Fetcher>(settings_of(name, settings, config.plugins.call_timeout), around.clock,
                                              around.loop, around.random, around.log, std::move(own));
     if (const auto found = keys.find(name); found != keys.end()) fetcher->set_keys(found->second);
@@ -91,12 +126,22 @@ struct Fetchers::Impl {
     for (Fetcher* user : users_of(plugin)) user->plugin_changed(changed.state(), changed.problem());
   }
 
-  void act(const FileAction& action) {
-    if (!is_fetcher_name(action.name)) {
-      if (action.kind == FileAction::Kind::refuse)
-        around.log.error("plugin refused", {{"file", file_of(action.name).string()}, {"reason", action.reason}});
+  // A file that can be no fetcher's, whatever is in it.
+  void refuse_name(const FileAction& action) {
+    if (action.kind == FileAction::Kind::remove) {
+      misnamed.erase(action.name);
       return;
     }
+    const std::string reason = action.name == built_in_fetcher
+                                   ? "the name '" + action.name + "' is that of the daemon's own fetcher"
+                                   : action.reason;
+    if (reason.empty()) return;
+    misnamed[action.name] = reason;
+    around.log.error("plugin refused", {{"file", file_of(action.name).string()}, {"reason", reason}});
+  }
+
+  void act(const FileAction& action) {
+    if (!is_fetcher_name(action.name) || action.name == built_in_fetcher) return refuse_name(action);
     if (action.kind == FileAction::Kind::remove) return remove(action.name);
     if (!fetchers.contains(action.name)) add_fetcher(action.name, {});
     PluginSlot& slot = slot_of(action.name);
@@ -160,6 +205,10 @@ struct Fetchers::Impl {
   }
 
   void start() {
+    if (built_in) {
+      built_in->fetcher.adopt(StatusSource::introduction());
+      built_in->fetcher.plugin_changed(PluginState::ready, {});
+    }
     directory.start();
     for (const auto& [name, entry] : fetchers)
       if (!slots.contains(entry.plugin)) tell_missing(entry);
@@ -171,6 +220,44 @@ struct Fetchers::Impl {
     return entry.fetcher->describe(slot->second->restarts(), slot->second->last_error());
   }
 
+  // By name; "plugin file": why it does not serve.
+  [[nodiscard]] std::map<std::string, std::string> refused_files() const {
+    std::map<std::string, std::string> files = misnamed;
+    for (const auto& [name, slot] : slots)
+      if (std::string reason = slot->refusal(); !reason.empty()) files.emplace(name, std::move(reason));
+    return files;
+  }
+
+  std::vector<std::string> status_items() {
+    std::vector<std::string> items;
+    for (const auto& [name, entry] : fetchers) {
+      const auto slot = slots.find(entry.plugin);
+      items.push_back(slot == slots.end()
+                          ? entry.fetcher->status_item(0, {})
+                          : entry.fetcher->status_item(slot->second->restarts(), slot->second->last_error()));
+    }
+    for (const auto& [name, entry] : fetchers)
+      if (const auto view = entry.fetcher->quota(); view && (view->limit || view->left))
+        items.push_back(quota_item(name, *view, shown_left[name]));
+    for (const auto& [name, slot] : slots)
+      items.push_back(host_item({.plugin = name,
+                                 .file = file_of(name).string(),
+                                 .state = slot->state(),
+                                 .problem = slot->problem(),
+                                 .refusal = slot->refusal(),
+                                 .version = slot->version(),
+                                 .pid = slot->pid(),
+                                 .restarts = slot->restarts(),
+                                 .last_error = slot->last_error()}));
+    for (const auto& [name, reason] : misnamed)
+      items.push_back(host_item({.plugin = name,
+                                 .file = file_of(name).string(),
+                                 .state = PluginState::refused,
+                                 .problem = reason,
+                                 .refusal = reason}));
+    return items;
+  }
+
   Plugin::Surroundings around;
   Config config;
   std::filesystem::path host;
@@ -178,6 +265,10 @@ struct Fetchers::Impl {
   KeyValues keys;  // of fetchers to come, too
   std::map<std::string, Entry> fetchers;
   std::map<std::string, std::shared_ptr<PluginSlot>> slots;
+  std::map<std::string, std::string> misnamed;  // files that no fetcher's name is for, and why they are refused
+  std::unique_ptr<BuiltIn> built_in;            // null: there is none
+  std::map<std::string, ShownLeft> shown_left;  // of each fetcher's quota
+  std::uint32_t polls;  // begins anywhere, so that the log of one start is not taken for that of another
   PluginDirectory directory;
 };
 
@@ -186,6 +277,8 @@ Fetchers::Fetchers(Plugin::Surroundings surroundings, const Config& config, std:
     : impl_(std::make_unique<Impl>(std::move(surroundings), config, std::move(host), std::move(hooks))) {}
 Fetchers::~Fetchers() = default;
 
+void Fetchers::build_in(std::function<std::string()> items) { impl_->build_in(std::move(items)); }
+std::vector<std::string> Fetchers::status_items() { return impl_->status_items(); }
 void Fetchers::start() { impl_->start(); }
 void Fetchers::reconfigure(const Config& config) { impl_->reconfigure(config); }
 void Fetchers::rescan() { impl_->directory.rescan(); }
@@ -199,6 +292,7 @@ void Fetchers::set_keys(const KeyValues& keys) {
 }
 
 Fetcher* Fetchers::find(const std::string& name) {
+  if (impl_->built_in && name == built_in_fetcher) return &impl_->built_in->fetcher;
   const auto found = impl_->fetchers.find(name);
   return found == impl_->fetchers.end() ? nullptr : found->second.fetcher.get();
 }
@@ -227,7 +321,7 @@ void Fetchers::write_metrics(MetricsText& out) const {
   for (const auto& [name, entry] : impl_->fetchers) out.sample(entry.fetcher->counts().seconds, {{"fetcher", name}});
   out.family("quota_left", Type::gauge, "Calls that the quota still allows.");
   for (const auto& [name, entry] : impl_->fetchers)
-    if (const auto left = entry.fetcher->quota_left()) out.sample(*left, {{"fetcher", name}});
+    if (const auto quota = entry.fetcher->quota(); quota && quota->left) out.sample(*quota->left, {{"fetcher", name}});
   out.family("host_restarts_total", Type::counter, "Times that a plugin's process was started again.");
   for (const auto& [name, slot] : impl_->slots) out.sample(slot->restarts(), {{"plugin", name}});
 }
@@ -250,7 +344,9 @@ std::string Fetchers::summary() const {
 }
 
 std::optional<std::string> Fetchers::describe(const std::optional<std::string>& name) const {
+  const Fetcher* const own = impl_->built_in ? &impl_->built_in->fetcher : nullptr;
   if (name) {
+    if (own != nullptr && *name == built_in_fetcher) return own->describe(0, {});
     const auto found = impl_->fetchers.find(*name);
     if (found == impl_->fetchers.end()) return std::nullopt;
     return impl_->describe(found->second);
@@ -260,7 +356,9 @@ std::optional<std::string> Fetchers::describe(const std::optional<std::string>& 
     if (out.back() != '[') out += ',';
     out += impl_->describe(entry);
   }
-  return out + "]}";
+  if (own != nullptr) (out += out.back() == '[' ? "" : ",") += own->describe(0, {});
+  out += R"(],"refused_files":)";
+  return out + refused_files_json(impl_->config.plugins.directory, impl_->refused_files()) + "}";
 }
 
 }  // namespace restream

@@ -24,6 +24,8 @@ class Fetchers {
   Fetchers(const Fetchers&) = delete;
   Fetchers& operator=(const Fetchers&) = delete;
 
+  // Before start(): there is the built-in fetcher, too, and `items` says what it has (see StatusSource).
+  void build_in(std::function<std::string()> items);
   // Reads the directory, starts a host for each plugin, and follows the directory from there on.
   void start();
   // Looks at the directory at once.
@@ -38,8 +40,13 @@ class Fetchers {
   [[nodiscard]] Fetcher* find(const std::string& name);
   // Every plugin file present is loaded or refused.
   [[nodiscard]] bool settled() const;
-  // {"fetchers": […]} or, with a name, that one alone (nothing when it does not exist). JSON text.
+  // {"fetchers": […], "refused_files": […]} or, with a name, that one alone (nothing when it does not exist). JSON
+  // text.
   [[nodiscard]] std::optional<std::string> describe(const std::optional<std::string>& name) const;
+
+  // What the built-in fetcher says of fetchers, quotas and hosts: JSON objects. Nothing in them changes by itself, and
+  // what is left of a quota only by steps.
+  [[nodiscard]] std::vector<std::string> status_items();
 
   // Starts the plugin of this fetcher again, which is held because it crashed too often. The error is a sentence.
   std::expected<void, std::string> release(const std::string& fetcher);

@@ -368,9 +368,9 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
         std::move(reply_to));
   }
 
-  void on(std::uint64_t, wire::Log& message) {
+  void on(std::uint64_t number, wire::Log& message) {
     log_frames.spend(clock.steady(), 1);
-    log->line(LogSource::plugin, std::min<int>(message.level, RESTREAM_ERROR), message.line);
+    log->line(LogSource::plugin, std::min<int>(message.level, RESTREAM_ERROR), number, message.line);
   }
 
   void on(std::uint64_t, auto&) { unexpected("a frame that is not for the daemon"); }

@@ -86,7 +86,8 @@ struct HostCallbacks {
   std::function<void(HostEnd)> ended;  // last of all; every call has ended before it
   // Answer through `reply`, once, on core; at any time, even after the host or the call ended.
   std::function<void(CallNumber, HostHttpRequest, std::function<void(HostHttpResponse)> reply)> http;
-  std::function<void(LogSource, int level, std::string line)> log;  // level as RESTREAM_DEBUG … of fetcher.h
+  // `level` as RESTREAM_DEBUG … of fetcher.h; `call`: during which it was logged, 0 where that is not known.
+  std::function<void(LogSource, int level, CallNumber call, std::string line)> log;
 };
 
 class HostProcess {

@@ -69,16 +69,16 @@ std::optional<std::size_t> HostLog::read(Pipe& pipe) {
   const ssize_t size = ::read(pipe.descriptor.native_handle(), bytes.data(), bytes.size());
   if (size < 0) return errno == EAGAIN || errno == EINTR ? std::nullopt : std::optional<std::size_t>(0);
   for (const std::string& text : pipe.lines.feed({bytes.data(), static_cast<std::size_t>(size)}))
-    line(pipe.source, pipe.level, text);
+    line(pipe.source, pipe.level, 0, text);
   return static_cast<std::size_t>(size);
 }
 
-void HostLog::line(LogSource source, int level, std::string_view raw) {
+void HostLog::line(LogSource source, int level, CallNumber call, std::string_view raw) {
   if (closed_) return;
   last_line_ = clean_line(raw);
   const SteadyTime now = clock_.steady();
   if (lines_.spend(now, 1)) {
-    if (sink_) sink_(source, level, last_line_);
+    if (sink_) sink_(source, level, call, last_line_);
   } else if (++dropped_ == 1) {
     drop_timer_.expires_after(lines_.renews() - now);
     drop_timer_.async_wait([self = shared_from_this()](error_code canceled) {
@@ -90,7 +90,7 @@ void HostLog::line(LogSource source, int level, std::string_view raw) {
 void HostLog::report_dropped() {
   const std::uint64_t count = std::exchange(dropped_, 0);
   if (closed_ || count == 0 || !sink_) return;
-  sink_(LogSource::plugin, RESTREAM_WARNING,
+  sink_(LogSource::plugin, RESTREAM_WARNING, 0,
         std::to_string(count) + (count == 1 ? " line" : " lines") + " dropped: more than " +
             std::to_string(lines_per_second) + " in a second");
 }
@@ -103,7 +103,7 @@ void HostLog::drain() {
       if (size == 0) break;
       total += size;
     }
-    if (const std::string rest = pipe->lines.rest(); !rest.empty()) line(pipe->source, pipe->level, rest);
+    if (const std::string rest = pipe->lines.rest(); !rest.empty()) line(pipe->source, pipe->level, 0, rest);
   }
   report_dropped();
 }

@@ -22,14 +22,14 @@ namespace restream {
 
 class HostLog : public std::enable_shared_from_this<HostLog> {
  public:
-  using Sink = std::function<void(LogSource, int level, std::string line)>;
+  using Sink = std::function<void(LogSource, int level, CallNumber call, std::string line)>;
 
   HostLog(boost::asio::io_context& core, Clock clock, Sink sink);
 
   // Takes the pipes over. Throws boost::system::system_error.
   void watch(OwnedFd& standard_output, OwnedFd& standard_error);
 
-  void line(LogSource source, int level, std::string_view raw);
+  void line(LogSource source, int level, CallNumber call, std::string_view raw);
 
   // What is still in the pipes of a child that has ended, and what was dropped.
   void drain();

@@ -11,56 +11,18 @@
 #include <utility>
 #include <vector>
 
+#include "fetch/crash_record.hpp"
 #include "fetch/kept_plugin.hpp"
+#include "fetch/plugin_http.hpp"
 
 namespace restream {
 
 namespace {
 
-constexpr Millis first_backoff = Seconds(1);
-constexpr Millis longest_backoff = std::chrono::minutes(5);
-constexpr auto crash_window = std::chrono::minutes(10);
-constexpr std::size_t crashes_until_held = 5;
 // Below the number of threads of a host, whose own queue would let a call's deadline run before it starts.
 constexpr std::size_t max_calls = 120;
 // Of calls with that trust or less.
 constexpr std::array<std::size_t, 3> max_trusted{40, 80, max_calls};
-
-// The HTTP of a call ends before the call does, so that a slow API is told apart from a plugin that hangs.
-Millis http_part(Millis timeout) { return timeout - std::clamp<Millis>(timeout / 6, Millis(200), Seconds(5)); }
-
-std::int32_t code_of(HttpProblem problem) {
-  switch (problem) {
-    case HttpProblem::bad_request:
-      return RESTREAM_BAD_REQUEST;
-    case HttpProblem::refused:
-    case HttpProblem::quota:
-      return RESTREAM_REFUSED;
-    case HttpProblem::unreachable:
-      return RESTREAM_UNREACHABLE;
-    case HttpProblem::timeout:
-      return RESTREAM_TIMEOUT;
-    case HttpProblem::too_large:
-      return RESTREAM_TOO_LARGE;
-    case HttpProblem::cancelled:
-      return RESTREAM_CANCELLED;
-  }
-  return RESTREAM_FAILED;
-}
-
-HostHttpResponse response_of(HttpResult result) {
-  if (!result)
-    return {.code = code_of(result.error().problem),
-            .status = 0,
-            .headers = {},
-            .body = {},
-            .error = std::move(result.error().message)};
-  return {.code = RESTREAM_OK,
-          .status = result->status,
-          .headers = std::move(result->headers),
-          .body = std::move(result->body),
-          .error = {}};
-}
 
 LogLevel level_of(int level) {
   switch (level) {
@@ -92,6 +54,7 @@ std::string_view source_text(LogSource source) {
 struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   // A call under way in the host.
   struct Call {
+    std::string poll;
     std::shared_ptr<const HttpRules> rules;
     std::shared_ptr<Allowance> allowance;
     std::vector<int> limited_status;
@@ -150,8 +113,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     callbacks.http = [weak](CallNumber call, HostHttpRequest request, std::function<void(HostHttpResponse)> reply) {
       if (const auto self = weak.lock()) self->on_http(call, std::move(request), std::move(reply));
     };
-    callbacks.log = [weak](LogSource source, int level, const std::string& line) {
-      if (const auto self = weak.lock()) self->on_log(source, level, line);
+    callbacks.log = [weak](LogSource source, int level, CallNumber call, const std::string& line) {
+      if (const auto self = weak.lock()) self->on_log(source, level, call, line);
     };
     host = std::make_unique<HostProcess>(around.io, around.clock, std::move(host_options), std::move(callbacks));
     auto started = file ? host->start() : std::unexpected(file.error());
@@ -205,18 +168,15 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     Millis delay{0};
     // Killed for a call: another host at once. One that hangs while it is being loaded is as bad as one that crashes.
     if (!end.timed_out || !was_ready) {
-      const SteadyTime now = around.clock.steady();
-      crashes.push_back(now);
-      while (crashes.front() < now - crash_window) crashes.pop_front();
-      if (crashes.size() >= crashes_until_held) {
+      const auto backoff = crashes.crashed(around.clock.steady(), around.random());
+      if (!backoff) {
         state = PluginState::held;
-        problem = "held after " + std::to_string(crashes.size()) + " crashes in ten minutes: " + end.reason;
+        problem = "held after " + std::to_string(crashes.recent()) + " crashes in ten minutes: " + end.reason;
         around.log.error("plugin held: it is tried again when its file changes",
                          {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
         return;
       }
-      delay = std::min(first_backoff * (1U << (crashes.size() - 1)), longest_backoff);
-      delay += Millis(static_cast<Millis::rep>(static_cast<double>(delay.count()) * around.random() / 4));
+      delay = *backoff;
     }
     around.log.error("plugin host ended", {{"plugin", options.name},
                                            {"file", options.plugin.string()},
@@ -281,7 +241,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                          [weak = weak_from_this(), number](CallResult result) {
                            if (const auto self = weak.lock()) self->on_result(*number, std::move(result));
                          });
-    calls.emplace(*number, Call{.rules = std::move(asked.rules),
+    calls.emplace(*number, Call{.poll = std::move(asked.poll),
+                                .rules = std::move(asked.rules),
                                 .allowance = std::move(asked.allowance),
                                 .limited_status = std::move(asked.limited_status),
                                 .trust = asked.trust,
@@ -289,6 +250,14 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                                 .done = std::move(asked.done),
                                 .reply = {},
                                 .requests = {}});
+  }
+
+  bool cancel(const std::string& poll) {
+    if (poll.empty()) return false;
+    const auto found = std::ranges::find_if(calls, [&](const auto& one) { return one.second.poll == poll; });
+    if (found == calls.end() || !host) return false;
+    host->cancel(found->first);
+    return true;
   }
 
   bool has_place(const PluginCall& asked) const {
@@ -335,13 +304,12 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       return;
     }
     Call& call = found->second;
-    HttpRequest request{.method = asked.method.empty() ? "GET" : std::move(asked.method),
-                        .url = std::move(asked.url),
-                        .headers = std::move(asked.headers),
-                        .body = std::move(asked.body),
-                        .deadline = call.http_deadline,
-                        .rules = call.rules,
-                        .budget = call.allowance};
+    HttpRequest request = request_of(std::move(asked));
+    request.deadline = call.http_deadline;
+    request.rules = call.rules;
+    request.budget = call.allowance;
+    if (around.log.writes(LogLevel::debug))
+      around.log.debug("request", {{"poll", call.poll}, {"method", request.method}, {"url", shown_url(request.url)}});
     auto answered = [weak = weak_from_this(), number, loop = around.loop,
                      reply = std::move(reply)](HttpResult result) mutable {
       // On the http thread: core is where everything else is.
@@ -357,6 +325,11 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     const auto found = calls.find(number);
     if (found == calls.end()) return;
     PluginReply& reply = found->second.reply;
+    if (around.log.writes(LogLevel::debug))
+      around.log.debug("answer", {{"poll", found->second.poll},
+                                  {"status", std::to_string(result ? result->status : 0)},
+                                  {"bytes", std::to_string(result ? result->body.size() : 0)},
+                                  {"problem", result ? "none" : result.error().message}});
     if (result) {
       reply.http_problem.reset();
       reply.http_message.clear();
@@ -372,9 +345,15 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     }
   }
 
-  void on_log(LogSource source, int level, const std::string& line) {
+  void on_log(LogSource source, int level, CallNumber number, const std::string& line) {
     last_line = line;
-    around.log.write(level_of(level), line, {{"plugin", options.name}, {"source", std::string(source_text(source))}});
+    const auto call = calls.find(number);
+    if (call == calls.end() || call->second.poll.empty())
+      return around.log.write(level_of(level), line,
+                              {{"plugin", options.name}, {"source", std::string(source_text(source))}});
+    around.log.write(
+        level_of(level), line,
+        {{"plugin", options.name}, {"source", std::string(source_text(source))}, {"poll", call->second.poll}});
   }
 
   Surroundings around;
@@ -391,7 +370,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   std::string last_error;
   std::string last_line;
   std::uint64_t restarts = 0;
-  std::deque<SteadyTime> crashes;
+  CrashRecord crashes;
   std::unique_ptr<HostProcess> host;
   std::unordered_map<CallNumber, Call> calls;
   std::array<std::size_t, 3> trusted{};  // how many of them, by trust
@@ -408,9 +387,11 @@ void Plugin::set_on_trial(bool on_trial) { impl_->on_trial = on_trial; }
 void Plugin::retire(std::function<void()> gone) { impl_->retire(std::move(gone)); }
 void Plugin::stop() { impl_->stop(); }
 void Plugin::call(PluginCall call) { impl_->call(std::move(call)); }
+bool Plugin::cancel(const std::string& poll) { return impl_->cancel(poll); }
 PluginState Plugin::state() const { return impl_->state; }
 std::string Plugin::problem() const { return impl_->state == PluginState::ready ? std::string() : impl_->problem; }
 std::uint64_t Plugin::restarts() const { return impl_->restarts; }
+int Plugin::pid() const { return impl_->host ? impl_->host->pid() : 0; }
 std::string Plugin::last_error() const { return impl_->last_error; }
 
 }  // namespace restream

@@ -59,6 +59,7 @@ struct PluginReply {
 enum class CallTrust : std::uint8_t { failed, fresh, proven };
 
 struct PluginCall {
+  std::string poll;  // the poll's name in the log; empty: none
   HostFunction function{};
   std::string request;
   Millis timeout{};
@@ -103,9 +104,13 @@ class Plugin {
   // failed last time) it waits; its time starts when it does.
   void call(PluginCall call);
 
+  // Tells the plugin that nobody waits for this poll's call any more; false when there is none under way.
+  bool cancel(const std::string& poll);
+
   [[nodiscard]] PluginState state() const;
   [[nodiscard]] std::string problem() const;  // why it is not ready; empty when it is
   [[nodiscard]] std::uint64_t restarts() const;
+  [[nodiscard]] int pid() const;                 // of its host; 0: none
   [[nodiscard]] std::string last_error() const;  // empty: none yet
 
  private:

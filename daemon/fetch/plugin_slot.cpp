@@ -237,6 +237,11 @@ void PluginSlot::call(PluginCall call) {
   around_.loop.post([done = std::move(call.done), reply = std::move(reply)]() mutable { done(std::move(reply)); });
 }
 
+bool PluginSlot::cancel(const std::string& poll) {
+  if (current_ && current_->plugin->cancel(poll)) return true;
+  return std::ranges::any_of(retiring_, [&](const auto& version) { return version->plugin->cancel(poll); });
+}
+
 PluginState PluginSlot::state() const {
   if (!current_) return without_;
   const PluginState state = current_->plugin->state();
@@ -250,6 +255,14 @@ std::string PluginSlot::problem() const {
 }
 
 std::uint64_t PluginSlot::restarts() const { return current_ ? current_->plugin->restarts() : 0; }
+
+std::string PluginSlot::refusal() const {
+  if (serving()) return refused_newer_;
+  return !current_ && without_ == PluginState::refused ? problem_ : std::string();
+}
+
+int PluginSlot::pid() const { return current_ ? current_->plugin->pid() : 0; }
+std::string PluginSlot::version() const { return current_ ? current_->label : std::string(); }
 
 std::string PluginSlot::last_error() const {
   if (serving() && !refused_newer_.empty()) return refused_newer_;

@@ -40,11 +40,17 @@ class PluginSlot : public std::enable_shared_from_this<PluginSlot> {
 
   // To the version that serves; `retry` when there is none.
   void call(PluginCall call);
+  // As Plugin::cancel(), whichever version runs it.
+  bool cancel(const std::string& poll);
 
   [[nodiscard]] PluginState state() const;
   [[nodiscard]] std::string problem() const;
   [[nodiscard]] std::uint64_t restarts() const;
   [[nodiscard]] std::string last_error() const;  // empty: none
+  // Why the file that is there now does not serve, whether or not the one before it does; empty: it does.
+  [[nodiscard]] std::string refusal() const;
+  [[nodiscard]] int pid() const;              // of the host that serves; 0: none
+  [[nodiscard]] std::string version() const;  // of what serves, as its metadata says; may be empty
 
  private:
   struct Version;

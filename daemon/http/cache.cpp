@@ -24,6 +24,10 @@ namespace fs = std::filesystem;
 // What an entry costs besides its texts, roughly.
 constexpr std::size_t overhead = 512;
 
+constexpr std::chrono::minutes first_guess{10};      // of the time between two uses
+constexpr std::chrono::minutes shortest_between{1};  // several requests of one poll are no rhythm
+constexpr int most_looked_at = 16;                   // for room: so many of those that went unused longest
+
 std::size_t cost(const CachedAnswer& answer) {
   std::size_t bytes = overhead + answer.body.size();
   for (const auto& [name, value] : answer.headers) bytes += name.size() + value.size();
@@ -48,8 +52,8 @@ bool write_file(const fs::path& path, const std::string& bytes) {
 
 }  // namespace
 
-HttpCache::HttpCache(fs::path directory, KeyedHash hash, std::size_t capacity)
-    : directory_(std::move(directory)), hash_(hash), capacity_(capacity) {
+HttpCache::HttpCache(fs::path directory, KeyedHash hash, std::size_t capacity, std::function<SteadyTime()> now)
+    : directory_(std::move(directory)), hash_(hash), capacity_(capacity), now_(std::move(now)) {
   if (directory_.empty()) return;
   ::mkdir(directory_.c_str(), 0700);
   load();
@@ -110,15 +114,32 @@ void HttpCache::load() {
   for (auto& [name, answer] : kept) {  // newest first, so each goes in front of those before it
     uses_.push_front(name);
     bytes_ += cost(*answer);
-    entries_.emplace(name, Entry{std::move(answer), uses_.begin()});
+    entries_.emplace(name, Entry{std::move(answer), uses_.begin(), now_(), first_guess});
   }
 }
 
 std::shared_ptr<const CachedAnswer> HttpCache::find(const std::string& name) {
   const auto found = entries_.find(name);
   if (found == entries_.end()) return nullptr;
-  uses_.splice(uses_.end(), uses_, found->second.use);
-  return found->second.answer;
+  Entry& entry = found->second;
+  uses_.splice(uses_.end(), uses_, entry.use);
+  const SteadyTime now = now_();
+  entry.between = std::max<SteadyTime::duration>(now - entry.used, shortest_between);
+  entry.used = now;
+  return entry.answer;
+}
+
+bool HttpCache::is_idle(const Entry& entry) const { return now_() - entry.used > 2 * entry.between; }
+
+// False, and nothing has happened or something idle has gone, when there is not enough that is idle.
+bool HttpCache::make_room(std::size_t bytes) {
+  auto at = uses_.begin();
+  for (int looked = 0; bytes_ + bytes > capacity_; ++looked) {
+    if (looked == most_looked_at || at == uses_.end()) return false;
+    const std::string name = *at++;
+    if (is_idle(entries_.at(name))) drop(name);
+  }
+  return true;
 }
 
 void HttpCache::put(const std::string& name, CachedAnswer answer) {
@@ -128,10 +149,13 @@ void HttpCache::put(const std::string& name, CachedAnswer answer) {
 }
 
 void HttpCache::keep(const std::string& name, std::shared_ptr<const CachedAnswer> answer) {
+  if (!entries_.contains(name) && !make_room(cost(*answer))) return;
   const auto [place, fresh] = entries_.try_emplace(name);
   if (fresh) {
     uses_.push_back(name);
     place->second.use = std::prev(uses_.end());
+    place->second.used = now_();
+    place->second.between = first_guess;
   } else {
     bytes_ -= cost(*place->second.answer);
     uses_.splice(uses_.end(), uses_, place->second.use);

@@ -1,5 +1,8 @@
 // The answers that can be asked for again with "only if it has changed": bodies with their validators, bounded in
-// bytes, the longest unused going first. Runs on: http, but for the constructor, which reads the files, and the writer.
+// bytes. When there is no room, those make some that have gone unused for twice the time between their last two uses; a
+// newcomer for whom that is not enough is not kept. (What is polled comes round: to throw out what is asked for next
+// for what has just been asked for would leave nothing that is ever found.) Runs on: http, but for the constructor,
+// which reads the files, and the writer.
 //
 // In memory, and each in a file of its own, which one thread of the cache's writes behind. Validators and body are one
 // value in memory and one file on disk with a keyed hash over all of it: a file that was cut, altered, or moved to
@@ -9,6 +12,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -19,6 +23,7 @@
 
 #include "http/http_client.hpp"
 #include "http/keyed_hash.hpp"
+#include "model/clock.hpp"
 
 namespace restream {
 
@@ -30,7 +35,8 @@ struct CachedAnswer {
 class HttpCache {
  public:
   // `directory` is made if need be; empty: in memory alone. What cannot be read or written is done without.
-  HttpCache(std::filesystem::path directory, KeyedHash hash, std::size_t capacity);
+  HttpCache(std::filesystem::path directory, KeyedHash hash, std::size_t capacity,
+            std::function<SteadyTime()> now = std::chrono::steady_clock::now);
   // Writes what is still to be written.
   ~HttpCache();
   HttpCache(const HttpCache&) = delete;
@@ -50,7 +56,11 @@ class HttpCache {
   struct Entry {
     std::shared_ptr<const CachedAnswer> answer;
     std::list<std::string>::iterator use;
+    SteadyTime used;
+    SteadyTime::duration between;  // its last two uses; a guess before there were two
   };
+  [[nodiscard]] bool is_idle(const Entry& entry) const;
+  bool make_room(std::size_t bytes);
   void load();
   void keep(const std::string& name, std::shared_ptr<const CachedAnswer> answer);
   void write_later(const std::string& name, std::shared_ptr<const CachedAnswer> answer);  // null: remove the file
@@ -59,6 +69,7 @@ class HttpCache {
   const std::filesystem::path directory_;
   const KeyedHash hash_;
   const std::size_t capacity_;
+  const std::function<SteadyTime()> now_;
 
   std::unordered_map<std::string, Entry> entries_;
   std::list<std::string> uses_;  // the longest unused first

@@ -113,8 +113,8 @@ struct Log::Shared {
 
   // Constant after construction.
   const Sink sink;
-  const LogLevel least;
 
+  std::atomic<LogLevel> least;
   std::atomic<bool> json{false};
   std::mutex sink_mutex;  // held while the sink writes
   std::mutex mutex;
@@ -169,7 +169,7 @@ void Log::error(std::string_view message, std::initializer_list<LogField> fields
 }
 
 void Log::write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const {
-  if (level < shared_->least) return;
+  if (!writes(level)) return;
   const std::shared_ptr<const Redactor> redactor = shared_->current();
   const bool json = shared_->json;
   std::string line = json ? R"({"msg":)" : "msg=";
@@ -189,6 +189,8 @@ void Log::write(LogLevel level, std::string_view message, std::initializer_list<
   shared_->sink(level, line);
 }
 
+bool Log::writes(LogLevel level) const { return level >= shared_->least; }
+void Log::set_level(LogLevel least) const { shared_->least = least; }
 void Log::set_json(bool json) const { shared_->json = json; }
 
 void Log::set_secrets(std::vector<std::string> values) const {

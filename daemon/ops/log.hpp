@@ -41,6 +41,10 @@ class Log {
   void error(std::string_view message, std::initializer_list<LogField> fields = {}) const;
   void write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const;
 
+  // Whether such a line would be written: for lines that cost something to make.
+  [[nodiscard]] bool writes(LogLevel level) const;
+  // From now on.
+  void set_level(LogLevel least) const;
   // From now on `{"msg":"…","name":"value"}` in place of `msg="…" name=value`.
   void set_json(bool json) const;
   // Replaces the values that must never be seen; also caught percent-encoded and in base64.

@@ -40,7 +40,7 @@ struct Bench::Impl {
     callbacks.http = [this](CallNumber number, HostHttpRequest request, const Reply& reply) {
       on_http(number, std::move(request), reply);
     };
-    callbacks.log = [this](LogSource source, int level, std::string text) {
+    callbacks.log = [this](LogSource source, int level, CallNumber, std::string text) {
       if (lines.size() < most_lines) lines.push_back({source, level, std::move(text)});
     };
     host = std::make_unique<HostProcess>(io, real_clock(), std::move(options), std::move(callbacks));

@@ -1,56 +1,18 @@
 #include "tool/upstreams.hpp"
 
-#include <restream/fetcher.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "fetch/plugin_http.hpp"
 #include "model/clock.hpp"
 
 namespace restream::tool {
 
 namespace {
 
-// Problems that have no code of their own in the contract are a refusal by restream.
-std::int32_t code_of(HttpProblem problem) {
-  switch (problem) {
-    case HttpProblem::bad_request:
-      return RESTREAM_BAD_REQUEST;
-    case HttpProblem::unreachable:
-      return RESTREAM_UNREACHABLE;
-    case HttpProblem::timeout:
-      return RESTREAM_TIMEOUT;
-    case HttpProblem::too_large:
-      return RESTREAM_TOO_LARGE;
-    case HttpProblem::cancelled:
-      return RESTREAM_CANCELLED;
-    default:
-      return RESTREAM_REFUSED;
-  }
-}
-
 Millis since(SteadyTime then) { return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - then); }
 
 }  // namespace
-
-HostHttpResponse response_for(const HttpResult& result) {
-  if (!result)
-    return {.code = code_of(result.error().problem),
-            .status = 0,
-            .headers = {},
-            .body = {},
-            .error = result.error().message};
-  return {.code = RESTREAM_OK, .status = result->status, .headers = result->headers, .body = result->body, .error = {}};
-}
-
-HttpRequest request_of(const HostHttpRequest& asked) {
-  HttpRequest request;
-  request.method = asked.method.empty() ? "GET" : asked.method;
-  request.url = asked.url;
-  request.headers = asked.headers;
-  request.body = asked.body;
-  return request;
-}
 
 // --- the API itself
 
@@ -68,8 +30,7 @@ LiveUpstream::LiveUpstream(Bench& bench, HttpOptions options, std::shared_ptr<co
 LiveUpstream::~LiveUpstream() = default;
 
 Upstream LiveUpstream::for_call(Millis call_timeout) {
-  const Millis http_time = call_timeout - std::clamp<Millis>(call_timeout / 6, Millis(200), Seconds(5));
-  const SteadyTime deadline = std::chrono::steady_clock::now() + http_time;
+  const SteadyTime deadline = std::chrono::steady_clock::now() + http_part(call_timeout);
   return [weak = std::weak_ptr(impl_), deadline](const HostHttpRequest& asked, const Reply& reply) {
     const auto self = weak.lock();
     if (!self) return;
@@ -82,7 +43,7 @@ Upstream LiveUpstream::for_call(Millis call_timeout) {
       bench->post([weak, request = std::move(request), reply = std::move(reply), began, result = std::move(result)] {
         if (const auto alive = weak.lock(); alive && alive->on_exchange)
           alive->on_exchange({.request = request, .result = result, .time = since(began)});
-        reply(response_for(result));
+        reply(response_of(result));
       });
     };
     self->client.start(request, std::move(answered));
@@ -111,7 +72,7 @@ struct Replay::Shared {
       result = recording.exchanges[*found].result;
     }
     if (on_exchange) on_exchange({.request = std::move(plain), .result = result, .time = since(began)});
-    reply(response_for(result));
+    reply(response_of(result));
   }
 };
 

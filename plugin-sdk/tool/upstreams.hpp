@@ -51,9 +51,4 @@ class Replay {
   std::shared_ptr<Shared> shared_;
 };
 
-// What the plugin gets for a result.
-HostHttpResponse response_for(const HttpResult& result);
-// What the daemon would make of its request.
-HttpRequest request_of(const HostHttpRequest& asked);
-
 }  // namespace restream::tool

@@ -85,7 +85,7 @@ const shown = ({ p50, p99, count }) => `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFi
 
 describe("bad plugins", { concurrency: 64 }, async () => {
   const rounds = { without: [], beside: [] };
-  rounds.without.push(await measure(SAMPLES));
+  for (let i = 0; i < 3; ++i) rounds.without.push(await measure(SAMPLES));
 
   const victims = {};
   for (const name of names) {
@@ -138,16 +138,22 @@ describe("bad plugins", { concurrency: 64 }, async () => {
 
   test("nobody else feels it", async () => {
     for (let i = 0; i < 2; ++i) rounds.beside.push(await measure(SAMPLES));
-    const median = (all) => all.map(({ p50 }) => p50).sort((a, b) => a - b)[Math.floor(all.length / 2)];
-    const tail = (all) => all.map(({ p99 }) => p99).sort((a, b) => a - b)[Math.floor(all.length / 2)];
+    const middle = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+    const median = (all) => middle(all.map(({ p50 }) => p50));
+    const tail = (all) => middle(all.map(({ p99 }) => p99));
     console.log(`delivery without: ${rounds.without.map(shown)}; beside them: ${rounds.beside.map(shown).join("; ")}`);
-    console.log(`p99 beside, median of rounds: ${tail(rounds.beside).toFixed(1)} ms`);
-    // Of medians; some milliseconds are the scheduler's: the bad plugins want the same cores. On a machine that takes
+    console.log(`p99, median of rounds: ${tail(rounds.without).toFixed(1)} ms without, ${tail(rounds.beside).toFixed(1)} ms beside`);
+    // Of medians, of what half of the deliveries take and of what 99 of 100 do; some milliseconds are the scheduler's: the bad plugins want the same cores. On a machine that takes
     // longer than that for the good ones alone, somebody else wants them more, and the comparison would be of that.
-    const floor = 15 * SLOWNESS;
-    const [alone, beside] = [median(rounds.without), median(rounds.beside)];
-    if (alone > floor) console.log("this machine is too busy to compare deliveries: not judged");
-    else assert.ok(beside <= Math.max(1.5 * alone, floor), `${beside} ms beside them, ${alone} ms without`);
+    const gates = [
+      { what: "p50", of: median, quiet: 15, allowed: 15 },
+      { what: "p99", of: tail, quiet: 30, allowed: 150 },
+    ];
+    for (const { what, of, quiet, allowed } of gates) {
+      const [alone, beside] = [of(rounds.without), of(rounds.beside)];
+      if (alone > quiet * SLOWNESS) console.log(`this machine is too busy to compare ${what}: not judged`);
+      else assert.ok(beside <= Math.max(1.5 * alone, allowed * SLOWNESS), `${what}: ${beside} ms beside them, ${alone} ms without`);
+    }
     assert.equal((await health("list")).restarts, 0);
     for (const client of bystanders) {
       const statuses = client.messages.filter(({ type, state }) => type === "status" && !["pending", "live"].includes(state));

@@ -363,3 +363,30 @@ TEST_CASE("a fetcher whom a version does not suit stays refused over a restart o
   world.fetcher.plugin_changed(PluginState::ready, {});
   CHECK(json::parse(world.fetcher.describe(1, "")).at("health").at("reason") == "refused");
 }
+
+TEST_CASE("a call that nobody waits for any more is cancelled, and what comes of it counts for nothing") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.run();
+  world.core.advance(0ms);
+  REQUIRE(world.calls.size() == 1);
+  world.fetcher.unwant(world.home().text);
+  world.core.advance(59s);
+  CHECK(world.cancelled.empty());
+  world.core.advance(2s);
+  REQUIRE(world.cancelled.size() == 1);
+  SECTION("the channel ends with it, without a failure") {
+    world.answer(R"({"status_code":500,"result":"cancelled"})");
+    CHECK(world.results.empty());
+    CHECK(world.idle == std::vector<std::string>{world.home().text});
+    CHECK(world.kept.failures == 0);
+  }
+  SECTION("who comes meanwhile gets a poll of its own") {
+    world.fetcher.want(world.home(), {});
+    world.answer(R"({"status_code":500,"result":"cancelled"})");
+    world.core.advance(10ms);
+    CHECK(world.idle.empty());
+    CHECK(world.calls.size() == 1);
+  }
+}

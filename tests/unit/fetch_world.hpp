@@ -30,6 +30,10 @@ struct World {
   FetcherHooks hooks() {
     FetcherHooks h;
     h.call = [this](PluginCall call) { calls.push_back(std::move(call)); };
+    h.cancel = [this](const std::string& poll) {
+      cancelled.push_back(poll);
+      return true;
+    };
     h.polled = [this](Polled polled) { results.push_back(std::move(polled)); };
     h.status = [this](const ChannelId& id, const Status& status, bool transition) {
       if (transition)
@@ -91,6 +95,7 @@ struct World {
   std::vector<Polled> results;
   std::vector<std::string> heard;
   std::vector<std::string> idle;
+  std::vector<std::string> cancelled;
   Status last;
   Schedule kept;
   int settled = 0;

@@ -77,7 +77,7 @@ struct Host {
       else
         asked.push_back(std::move(ask));
     };
-    callbacks.log = [this](LogSource source, int level, std::string line) {
+    callbacks.log = [this](LogSource source, int level, CallNumber, std::string line) {
       // What a sanitizer finds in the child must not stay in the child.
       for (const char* finding : {"data race", "runtime error", "heap-", "stack-", "lock-order"})
         if (sanitized && line.find(finding) != line.npos) FAIL_CHECK(line);

@@ -247,25 +247,61 @@ TEST_CASE("a file that was cut, altered, swapped or half written is dropped as a
   CHECK(files_in(folder.path).empty());
 }
 
-TEST_CASE("the cache is bounded in bytes, in memory and on disk, and the longest unused goes first") {
+TEST_CASE("the cache is bounded in bytes, in memory and on disk, and what is out of use makes room") {
   const Folder folder;
+  SteadyTime now{};
+  const auto clock = [&] { return now; };
   {
-    HttpCache cache(folder.path, hash_of_test, 100'000);
+    HttpCache cache(folder.path, hash_of_test, 100'000, clock);
     for (int i = 0; i < 50; ++i) {
       cache.put(cache.name_of(std::to_string(i)), {.headers = {{"etag", "x"}}, .body = std::string(10'000, 'b')});
       static_cast<void>(cache.find(cache.name_of("0")));  // used all the time
       CHECK(cache.bytes() <= 100'000);
+      now += std::chrono::minutes(3);
     }
     CHECK(cache.find(cache.name_of("0")));
-    CHECK(cache.find(cache.name_of("49")));
+    CHECK(cache.size() == 9);
     CHECK_FALSE(cache.find(cache.name_of("20")));
     cache.put(cache.name_of("large"), {.headers = {}, .body = std::string(50'000, 'b')});  // would push all others out
     CHECK_FALSE(cache.find(cache.name_of("large")));
+    now += std::chrono::hours(1);
+    cache.put(cache.name_of("last"), {.headers = {}, .body = std::string(10'000, 'b')});
+    CHECK(cache.find(cache.name_of("last")));
   }
   std::uintmax_t bytes = 0;
   for (const fs::path& file : files_in(folder.path)) bytes += fs::file_size(file);
   CHECK(bytes <= 100'000);
-  CHECK(HttpCache(folder.path, hash_of_test, 100'000).find(hash_of_test.name("49")));
+  CHECK(HttpCache(folder.path, hash_of_test, 100'000).find(hash_of_test.name("last")));
+}
+
+TEST_CASE("of more than fits, polled round and round, as much as fits is found every time") {
+  SteadyTime now{};
+  HttpCache cache({}, hash_of_test, 100'000, [&] { return now; });
+  int found = 0;
+  for (int round = 0; round < 10; ++round)
+    for (int i = 0; i < 40; ++i) {
+      now += std::chrono::seconds(1);
+      const std::string name = cache.name_of(std::to_string(i));
+      if (cache.find(name)) {
+        ++found;
+      } else {
+        cache.put(name, {.headers = {{"etag", "x"}}, .body = std::string(10'000, 'b')});
+      }
+    }
+  CHECK(found == 9 * 9);  // nine fit; the first round finds none
+  // Others take the places of those that are polled no more.
+  found = 0;
+  for (int round = 0; round < 30; ++round)
+    for (int i = 100; i < 109; ++i) {
+      now += std::chrono::seconds(5);
+      const std::string name = cache.name_of(std::to_string(i));
+      if (cache.find(name)) {
+        ++found;
+      } else {
+        cache.put(name, {.headers = {{"etag", "x"}}, .body = std::string(10'000, 'b')});
+      }
+    }
+  CHECK(found > 200);
 }
 
 TEST_CASE("the key of the names is made once, kept to its owner, and refused when it is damaged") {

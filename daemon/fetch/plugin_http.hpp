@@ -1,0 +1,24 @@
+// A plugin's HTTP, between what it asks by way of its host and what the client does: pure translation, the same for the
+// daemon and for restream-plugin.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "fetch/host_process.hpp"
+#include "http/http_client.hpp"
+#include "model/clock.hpp"
+
+namespace restream {
+
+// The HTTP of a call ends before the call does, so that a slow API is told apart from a plugin that hangs.
+Millis http_part(Millis call_timeout);
+
+// Deadline, rules and budget are the caller's to add.
+HttpRequest request_of(HostHttpRequest asked);
+HostHttpResponse response_of(HttpResult result);
+
+// For log lines: without query, fragment and user, which may hold keys, and at most 300 bytes.
+std::string shown_url(std::string_view url);
+
+}  // namespace restream
