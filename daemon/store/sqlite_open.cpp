@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -153,6 +155,17 @@ void begin_anew(sqlite3* database) {
                         .c_str());
 }
 
+// Whether the file, without its log, is a copy that nobody has begun to use.
+bool is_untouched_copy(const fs::path& path) {
+  constexpr std::streamoff where = 68;  // of the application's id in a database's header, most significant byte first
+  std::array<char, 4> bytes{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file.seekg(where) || !file.read(bytes.data(), bytes.size())) return false;
+  std::int64_t id = 0;
+  for (const char byte : bytes) id = id << 8 | static_cast<unsigned char>(byte);
+  return id == copy_application_id;
+}
+
 std::expected<Database, StoreOpenError> open_existing(const fs::path& path) {
   auto opened = connect(path, SQLITE_OPEN_READWRITE);
   if (!opened) return opened;
@@ -166,6 +179,12 @@ std::expected<Database, StoreOpenError> open_existing(const fs::path& path) {
   std::int64_t version = 0;
   bool copy = false;
   if (auto error = refuse(database, path, version, copy)) return std::unexpected(*error);
+  try {
+    // Before there is a log beside it, so that a log beside a copy is never its own.
+    if (copy) begin_anew(database);
+  } catch (const StoreError& error) {
+    return std::unexpected(StoreOpenError{Kind::io, path.string() + ": " + error.what()});
+  }
   const auto journal = ask(database, path, "PRAGMA journal_mode=WAL");
   if (!journal) return std::unexpected(journal.error());
   if (journal->text != "wal")
@@ -177,7 +196,6 @@ std::expected<Database, StoreOpenError> open_existing(const fs::path& path) {
     execute(database, "PRAGMA cache_size=-16384");            // 16 MiB
     execute(database, "PRAGMA temp_store=MEMORY");
     migrate(database, version, schema_migrations());
-    if (copy) begin_anew(database);
   } catch (const StoreError& error) {
     return std::unexpected(StoreOpenError{Kind::io, path.string() + ": " + error.what()});
   }
@@ -212,6 +230,9 @@ std::expected<std::unique_ptr<Store>, StoreOpenError> open_sqlite_store(const fs
     if (auto failed = create(path)) return std::unexpected(*failed);
   } else if (fs::is_regular_file(path, error) && fs::file_size(path, error) == 0) {
     return std::unexpected(damaged(path, "is empty"));
+  } else if (fs::exists(log, error) && is_untouched_copy(path)) {
+    return std::unexpected(StoreOpenError{Kind::damaged, path.string() + " is a backup that was put back beside the " +
+                                                             log.string() + " of another; move that one away"});
   }
   auto database = open_existing(path);
   if (!database) return std::unexpected(database.error());

@@ -256,10 +256,17 @@ step("the master key may be an encrypted credential, and the plain file taken aw
     "/etc/systemd/system/restream.service.d/master.conf",
     "[Service]\nLoadCredential=\nLoadCredentialEncrypted=master:/etc/restream/master.cred\n",
   );
+  const good = machine.read(CONFIG);
+  machine.write(CONFIG, `${good}\nkeys: {master_key: "credential:master"}\n`);
   await machine.run("systemctl", "daemon-reload");
   await machine.run("systemctl", "restart", "restream");
   await ready();
   assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
+  // As docs/operations.md has it for restream-keys.
+  const encrypted = ["systemd-run", "--quiet", "--wait", "--pipe", "-p", "LoadCredentialEncrypted=master:/etc/restream/master.cred"];
+  const list = await machine.run(...encrypted, "restream-keys", "--master-key", "credential:master", "list");
+  assert.match(list, /nyt-top.*api-key/s);
+  machine.write(CONFIG, good);
   await machine.run("rm", "-r", "/etc/systemd/system/restream.service.d");
   await machine.run("mv", "/root/master.key", "/etc/restream/master.key");
   await machine.run("systemctl", "daemon-reload");
@@ -276,6 +283,60 @@ step("an empty configuration works, too", async () => {
   machine.write(CONFIG, good);
   await machine.run("systemctl", "restart", "restream");
   await ready();
+});
+
+step("a backup is made beside the running service, and put back", async () => {
+  const replica = new Replica("nyt-top", HOME);
+  let socket = await subscriber(URL);
+  await socket.subscribe("nyt-top", HOME);
+  await change(socket, replica);
+  const pid = await mainPid();
+  await machine.run("restreamctl", "backup");
+  await machine.run("tar", "-C", "/", "--exclude=master.key", "-czf", "/root/backup.tar.gz", "var/lib/restream/backup", "etc/restream");
+  assert.equal(await mainPid(), pid);
+  await change(socket, replica); // after the backup
+  const added = await machine.tryWithInput("a value set after the backup", "restream-keys", "set", "list", "late");
+  assert.equal(added.code, 0, added.err);
+  await eventually(async () => (await fetcher("list")).keys.late === "unused", { every: 100, what: "the later key" });
+  await socket.close();
+
+  // Everything is lost but the master key, which is kept elsewhere.
+  await machine.run("cp", "-p", "/etc/restream/master.key", "/root/master.key");
+  await machine.run("systemctl", "stop", "restream");
+  await machine.run("sh", "-c", "rm -r /var/lib/restream/* /etc/restream/*");
+  await machine.run("tar", "-C", "/", "-xzf", "/root/backup.tar.gz");
+  await machine.run("cp", "-a", "/var/lib/restream/backup/.", "/var/lib/restream/");
+  await machine.run("mv", "/root/master.key", "/etc/restream/master.key");
+  await machine.run("systemctl", "start", "restream");
+  await ready();
+  assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
+  assert.equal((await fetcher("list")).keys.late, undefined);
+  socket = await subscriber(URL);
+  const { resumed } = await socket.subscribe("nyt-top", HOME, { since: replica.position });
+  assert.equal(resumed, false); // its position is of events that never were
+  const again = new Replica("nyt-top", HOME).follow(socket);
+  await change(socket, again);
+  await equalToDaemon(socket, again);
+  await socket.close();
+});
+
+step("an older keystore beside newer state is refused until it is accepted", async () => {
+  await machine.run("cp", "-p", "/etc/restream/keys.restream", "/root/keys.restream");
+  const added = await machine.tryWithInput("a newer value", "restream-keys", "set", "list", "later");
+  assert.equal(added.code, 0, added.err);
+  await machine.run("systemctl", "restart", "restream");
+  await ready();
+  await machine.run("systemctl", "stop", "restream");
+  await machine.run("cp", "-p", "/root/keys.restream", "/etc/restream/keys.restream");
+  assert.notEqual((await machine.try("systemctl", "start", "restream")).code, 0);
+  await machine.journalHas(/--accept-rollback/);
+  await machine.run("systemctl", "stop", "restream");
+  const as = ["systemd-run", "--quiet", "--wait", "--pipe", "-p", "User=restream", "-p", "LoadCredential=master:/etc/restream/master.key"];
+  await machine.run(...as, "restreamd", "--accept-rollback");
+  await machine.run("systemctl", "reset-failed", "restream");
+  await machine.run("systemctl", "start", "restream");
+  await ready();
+  assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
 });
 
 step("a stop sends subscribers away with 1001, and ends in time with code 0", async () => {

@@ -103,6 +103,27 @@ TEST_CASE("A copy that is given up leaves nothing behind and the one before it a
   CHECK(fs::file_size(to / "restream.db") == 6);
 }
 
+TEST_CASE("A copy that is put back beside the log of another is refused, and works once that is gone") {
+  const TemporaryDirectory directory;
+  const fs::path state = folder(directory, "state");
+  const fs::path to = folder(directory, "backup");
+  const fs::path restored = folder(directory, "restored");
+  {
+    const auto store = open(state);
+    commit(*store, poll("c", 0, {"a"}));
+    REQUIRE(store->copy(to)->step());
+    commit(*store, poll("c", 1, {"b"}));
+    fs::copy_file(state / "restream.db-wal", restored / "restream.db-wal");
+  }
+  fs::copy_file(to / "restream.db", restored / "restream.db");
+  const auto refused = open_sqlite_store(restored);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == StoreOpenError::Kind::damaged);
+  CHECK_THAT(refused.error().message, Catch::Contains("restream.db-wal of another"));
+  fs::remove(restored / "restream.db-wal");
+  CHECK(open(restored)->channel("c")->head.offset == 1);
+}
+
 TEST_CASE("A copy that cannot be written says where and why") {
   const TemporaryDirectory directory;
   const auto store = open(folder(directory, "state"));
