@@ -18,6 +18,7 @@ struct World {
   World() {
     fetcher.adopt(StatusSource::introduction());
     fetcher.plugin_changed(PluginState::ready, {});
+    channel = *fetcher.resolve({});
   }
 
   FetcherHooks hooks() {
@@ -50,7 +51,7 @@ struct World {
                   [] { return 0.0; },
                   Log::none(),
                   hooks()};
-  ChannelId channel = *fetcher.resolve({});
+  ChannelId channel;
   std::vector<std::string> results;
   int idle = 0;
 };
