@@ -1,13 +1,18 @@
 // What one event costs the server for each subscriber, beside the least that the kernel allows.
 //
-//   build/release/bench/bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--json]
+//   build/release/bench/bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--over websocket|deflate|sse]
+//   [--peers] [--json]
 //
 // In one run, over the same sockets, in turns:
 //   restream   a poll's result -> diff -> commit (SQLite, a real file) -> frames -> serve thread -> sockets
 //   raw        a loop that calls send() with the same bytes, framed beforehand
+//   peers      with --peers: nchan and pushpin as Debian packages them, each with as many subscribers of its own, which
+//              are published the same messages
 // Printed is the CPU time (user and system, all threads of the server) for each delivered message, the median of all
-// rounds, for bursts of 1 and of 25 events. The subscribers are another process; its CPU time is not counted.
+// rounds, for bursts of 1 and of 25 events; and how long it took until the last subscriber had read it. The subscribers
+// are another process; its CPU time is not counted.
 #include "fanout_clients.hpp"
+#include "peers.hpp"
 
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -25,6 +30,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -43,6 +49,8 @@ struct Options {
   std::size_t subscribers = 2000;
   std::size_t rounds = 20;
   std::size_t size = 500;  // of a message, without its frame
+  Framing over = Framing::websocket;
+  bool peers = false;
   bool json = false;
 };
 
@@ -54,6 +62,14 @@ double cpu_seconds(int who) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// What this process has written to, in bytes.
+double anonymous_memory() {
+  std::ifstream rollup("/proc/self/smaps_rollup");
+  for (std::string word; rollup >> word;)
+    if (double kib = 0; word == "Anonymous:" && rollup >> kib) return kib * 1024;
+  return 0;
 }
 
 double median(std::vector<double> values) {
@@ -80,19 +96,21 @@ std::vector<int> server_sockets(std::uint16_t port) {
 // restream without plugins and HTTP: results are handed to the hub as a plugin would have answered them.
 class Bed {
  public:
-  explicit Bed(const std::filesystem::path& directory)
+  Bed(const std::filesystem::path& directory, Framing over)
       : store_(open(directory)),
         hub_(surroundings(), {}, {}, hooks()),
         server_(server_options(), real_clock(), Log::none()) {
     std::vector<ServeThread> threads = server_.threads();
     // A serve thread of our own, which only looks: it tells the bytes that each subscriber is sent.
     tap_ = static_cast<ServeNumber>(threads.size());
-    threads.push_back({.announce = [this](std::shared_ptr<const Announcement> one) { tapped_ = one->frames.at(0); },
-                       .announce_status = [](const StatusAnnouncement&) {}});
+    const Form form{.framing = over};
+    threads.push_back(
+        {.announce = [this, form](std::shared_ptr<const Announcement> one) { tapped_ = one->frames.at(form.index()); },
+         .announce_status = [](const StatusAnnouncement&) {}});
     hub_.serve_on(std::move(threads));
     if (auto started = server_.start(hub_.feed()); !started) throw std::runtime_error(started.error());
     core_ = std::thread([this] { io_.run(); });
-    hub_.feed().attach({.serve = tap_, .fetcher = "bench", .params = {}, .since = {}, .form = {}, .visitor = {}},
+    hub_.feed().attach({.serve = tap_, .fetcher = "bench", .params = {}, .since = {}, .form = form, .visitor = {}},
                        [](const auto&) {});
   }
   ~Bed() {
@@ -131,6 +149,7 @@ class Bed {
     ServerOptions options;
     options.port = 0;
     options.connections_per_address = options.connections;
+    options.compression = true;  // for those who ask for it
     return options;
   }
   Hub::Surroundings surroundings() {
@@ -188,6 +207,12 @@ void wait_for_bytes(const bench::Tally& tally, std::uint64_t bytes) {
   }
 }
 
+void wait_for_subscribers(const bench::Clients& clients, std::size_t count) {
+  while (clients.tally().subscribed < count && !clients.tally().failed)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  if (clients.tally().failed) throw std::runtime_error("a subscriber could not connect");
+}
+
 void send_raw(const std::vector<int>& sockets, const std::string& bytes) {
   for (const int fd : sockets) {
     std::size_t sent = 0;
@@ -201,51 +226,105 @@ void send_raw(const std::vector<int>& sockets, const std::string& bytes) {
   }
 }
 
+// Another server, and those who are subscribed there.
+struct Rival {
+  bench::Peer::Kind kind;
+  std::unique_ptr<bench::Clients> clients;
+  std::unique_ptr<bench::Peer> server;
+};
+
+bench::Subscribing subscribing(Framing over) {
+  if (over == Framing::sse) return bench::event_stream("/channels/bench");
+  return bench::websocket("/channels", R"({"action":"subscribe","channel":"bench","snapshot":false})",
+                          over == Framing::websocket_deflate ? "permessage-deflate" : "");
+}
+
+struct Figure {
+  std::string who;
+  std::vector<double> cost;    // µs of CPU for each delivered message, by round
+  std::vector<double> waits;   // ms until the last subscriber had read all of it
+  std::vector<double> ratios;  // to the raw loop of the same round
+};
+
 struct Figures {
   std::size_t burst = 0;
   std::size_t message = 0;
-  double restream = 0;  // µs of CPU for each delivered message
-  double raw = 0;
-  double ratio = 0;  // the median of the rounds' ratios
+  std::vector<Figure> servers;
 };
 
-Figures measure(Bed& bed, const bench::Clients& clients, const std::vector<int>& sockets, std::size_t burst,
-                const Options& options) {
-  std::vector<double> restream_cost;
-  std::vector<double> raw_cost;
-  std::vector<double> ratios;
-  std::size_t message = 0;
+struct Round {
+  double cost = 0;
+  double wait = 0;
+};
+
+// From now until the subscribers have read so many bytes more.
+class Stopwatch {
+ public:
+  explicit Stopwatch(const bench::Clients& clients) : clients_(clients), before_(clients.tally().bytes) {}
+  double wait_for(std::uint64_t bytes) const {
+    wait_for_bytes(clients_.tally(), before_ + bytes);
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  const bench::Clients& clients_;
+  std::uint64_t before_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+Round round_of(const Rival& rival, std::size_t burst, std::size_t size, std::size_t subscribers) {
+  const std::string message(size, 'x');
+  const Stopwatch watch(*rival.clients);
+  const double start = rival.server->cpu_seconds();
+  for (std::size_t i = 0; i < burst; ++i) rival.server->publish(message);
+  const double wait = watch.wait_for(bench::Peer::framed(size) * burst * subscribers);
+  return {(rival.server->cpu_seconds() - start) / static_cast<double>(burst * subscribers) * 1e6, wait};
+}
+
+Figures measure(Bed& bed, const bench::Clients& clients, const std::vector<int>& sockets,
+                const std::vector<Rival>& rivals, std::size_t burst, const Options& options) {
+  Figures all{.burst = burst, .message = 0, .servers = {{.who = "raw send()"}, {.who = "restream"}}};
+  for (const Rival& rival : rivals) all.servers.push_back({.who = std::string(bench::Peer::name(rival.kind))});
   const double messages = static_cast<double>(burst * sockets.size());
   // The first round warms up and is not counted.
   for (std::size_t round = 0; round <= options.rounds; ++round) {
-    std::uint64_t before = clients.tally().bytes;
     // This thread only hands in the result and waits: its own time is no part of the server's.
     const auto server = [] { return cpu_seconds(RUSAGE_SELF) - cpu_seconds(RUSAGE_THREAD); };
+    const Stopwatch watch(clients);
     double start = server();
     const Frames bytes = bed.publish(result_of(burst, options.size));
-    wait_for_bytes(clients.tally(), before + bytes->size() * sockets.size());
+    const double our_wait = watch.wait_for(bytes->size() * sockets.size());
     const double ours = (server() - start) / messages * 1e6;
-    message = bytes->size() / burst;
+    all.message = bytes->size() / burst;
 
-    before = clients.tally().bytes;
+    const Stopwatch raw_watch(clients);
     start = cpu_seconds(RUSAGE_THREAD);
     send_raw(sockets, *bytes);
     const double least = (cpu_seconds(RUSAGE_THREAD) - start) / messages * 1e6;
-    wait_for_bytes(clients.tally(), before + bytes->size() * sockets.size());
+    const double raw_wait = raw_watch.wait_for(bytes->size() * sockets.size());
+    std::vector<Round> costs{{least, raw_wait}, {ours, our_wait}};
+    for (const Rival& rival : rivals) costs.push_back(round_of(rival, burst, options.size, sockets.size()));
     if (round == 0) continue;
-    restream_cost.push_back(ours);
-    raw_cost.push_back(least);
-    ratios.push_back(ours / least);
+    for (std::size_t i = 0; i < costs.size(); ++i) {
+      all.servers[i].cost.push_back(costs[i].cost);
+      all.servers[i].waits.push_back(costs[i].wait);
+      all.servers[i].ratios.push_back(costs[i].cost / least);
+    }
   }
-  return {burst, message, median(restream_cost), median(raw_cost), median(ratios)};
+  return all;
 }
 
 Options read_options(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--json") {
-      options.json = true;
+    if (name == "--json" || name == "--peers") {
+      (name == "--json" ? options.json : options.peers) = true;
+      continue;
+    }
+    if (name == "--over" && i + 1 < argc) {
+      const std::string over = argv[++i];
+      options.over = over == "sse" ? Framing::sse : over == "deflate" ? Framing::websocket_deflate : Framing::websocket;
       continue;
     }
     const std::size_t value = i + 1 < argc ? std::strtoul(argv[++i], nullptr, 10) : 0;
@@ -256,7 +335,9 @@ Options read_options(int argc, char** argv) {
     else if (name == "--size" && value > 0)
       options.size = value;
     else {
-      std::fprintf(stderr, "usage: bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--json]\n");
+      std::fprintf(stderr,
+                   "usage: bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--over websocket|deflate|sse] "
+                   "[--peers] [--json]\n");
       std::exit(2);
     }
   }
@@ -266,16 +347,22 @@ Options read_options(int argc, char** argv) {
 void print(const std::vector<Figures>& all, const Options& options) {
   if (options.json) {
     for (const Figures& one : all)
-      std::printf(R"({"subscribers":%zu,"burst":%zu,"message_bytes":%zu,"restream_us":%.3f,"raw_us":%.3f,"ratio":%.3f})"
-                  "\n",
-                  options.subscribers, one.burst, one.message, one.restream, one.raw, one.ratio);
+      for (const Figure& server : one.servers)
+        std::printf(
+            R"({"server":"%s","subscribers":%zu,"burst":%zu,"message_bytes":%zu,"us":%.3f,"ratio":%.3f,"last_ms_p50":%.1f,"last_ms_worst":%.1f})"
+            "\n",
+            server.who.c_str(), options.subscribers, one.burst, one.message, median(server.cost), median(server.ratios),
+            median(server.waits), std::ranges::max(server.waits));
     return;
   }
   std::printf("%zu subscribers, %zu rounds; server CPU in µs for each delivered message, medians\n\n",
               options.subscribers, options.rounds);
-  std::printf("%8s %14s %12s %12s %16s\n", "burst", "message bytes", "restream", "raw send()", "restream / raw");
+  std::printf("%8s %14s  %-12s %10s %10s %14s %10s\n", "burst", "message bytes", "server", "us", "to raw",
+              "last after ms", "worst");
   for (const Figures& one : all)
-    std::printf("%8zu %14zu %12.2f %12.2f %16.2f\n", one.burst, one.message, one.restream, one.raw, one.ratio);
+    for (const Figure& server : one.servers)
+      std::printf("%8zu %14zu  %-12s %10.2f %10.2f %14.1f %10.1f\n", one.burst, one.message, server.who.c_str(),
+                  median(server.cost), median(server.ratios), median(server.waits), std::ranges::max(server.waits));
 }
 
 }  // namespace
@@ -290,19 +377,38 @@ int main(int argc, char** argv) {
   if (mkdtemp(directory.data()) == nullptr) return 1;
   int code = 0;
   try {
-    bench::Clients clients(options.subscribers, R"({"action":"subscribe","channel":"bench"})");
+    bench::Clients clients(options.subscribers, subscribing(options.over));
+    std::vector<Rival> rivals;
+    if (options.peers) {
+      for (const auto kind : {bench::Peer::Kind::nchan, bench::Peer::Kind::pushpin})
+        rivals.push_back({.kind = kind,
+                          .clients = std::make_unique<bench::Clients>(
+                              options.subscribers, bench::websocket(std::string(bench::Peer::path(kind)), "")),
+                          .server = nullptr});
+    }
     bench::run_on(0);
-    Bed bed(directory);
+    for (Rival& rival : rivals) {
+      rival.server =
+          std::make_unique<bench::Peer>(rival.kind, std::filesystem::path(directory) / bench::Peer::name(rival.kind));
+      rival.clients->connect(rival.server->port());
+      wait_for_subscribers(*rival.clients, options.subscribers);
+    }
+    Bed bed(directory, options.over);
+    const double empty = anonymous_memory();
     clients.connect(bed.port());
-    while (clients.tally().subscribed < options.subscribers && !clients.tally().failed)
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    if (clients.tally().failed) throw std::runtime_error("a subscriber could not connect");
+    wait_for_subscribers(clients, options.subscribers);
     std::this_thread::sleep_for(std::chrono::milliseconds(300));  // statuses that follow the snapshots
+    const double memory = anonymous_memory() - empty;
     const std::vector<int> sockets = server_sockets(bed.port());
     std::vector<Figures> all;
     for (const std::size_t burst : {std::size_t{1}, std::size_t{25}})
-      all.push_back(measure(bed, clients, sockets, burst, options));
+      all.push_back(measure(bed, clients, sockets, rivals, burst, options));
     print(all, options);
+    const auto subscribers = static_cast<double>(options.subscribers);
+    std::printf(options.json ? R"({"memory_per_idle_subscriber":%.0f})"
+                               "\n"
+                             : "\n%.0f bytes of the server's memory for each idle subscriber\n",
+                memory / subscribers);
   } catch (const std::exception& fault) {
     std::fprintf(stderr, "bench-fanout: %s\n", fault.what());
     code = 1;

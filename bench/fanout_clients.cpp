@@ -25,9 +25,12 @@ namespace bench {
 
 namespace {
 
-constexpr std::string_view handshake =
-    "GET /channels HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+constexpr std::string_view end_of_head = "\r\n\r\n";
+// In `subscribed`, after which nothing comes but live events where no snapshot is asked for; and in the snapshot of an
+// event stream.
+constexpr std::string_view subscribed = R"("resumed":)";
+constexpr std::string_view compressed_frame = "\xc1";
+constexpr std::string_view snapshot = R"("items":[)";
 
 // A masked text frame with a mask of zeros, which leaves the payload as it is.
 std::string client_frame(const std::string& payload) {
@@ -43,7 +46,7 @@ std::string client_frame(const std::string& payload) {
   return out + payload;
 }
 
-int connect_one(std::uint16_t port, const std::string& subscribe) {
+int connect_one(std::uint16_t port, const Subscribing& how) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -53,16 +56,16 @@ int connect_one(std::uint16_t port, const std::string& subscribe) {
   static_assert(sizeof generic == sizeof address);
   std::memcpy(&generic, &address, sizeof address);
   if (fd < 0 || ::connect(fd, &generic, sizeof generic) != 0) return -1;
-  if (send(fd, handshake.data(), handshake.size(), MSG_NOSIGNAL) < 0) return -1;
-  // Reads up to the snapshot, which ends what comes before live events (with an empty channel: `"items":[]}`).
+  if (send(fd, how.request.data(), how.request.size(), MSG_NOSIGNAL) < 0) return -1;
+  const std::string subscribe = how.message.empty() ? "" : client_frame(how.message);
   std::string seen;
   std::array<char, 4096> buffer{};
   bool asked = false;
-  while (seen.find("\"items\":[") == std::string::npos) {
+  while (seen.find(how.last) == std::string::npos) {
     const ssize_t size = read(fd, buffer.data(), buffer.size());
     if (size <= 0) return -1;
     seen.append(buffer.data(), static_cast<std::size_t>(size));
-    if (!asked && seen.find("\"ready\"") != std::string::npos) {
+    if (!asked && !subscribe.empty() && seen.find("\"ready\"") != std::string::npos) {
       asked = true;
       if (send(fd, subscribe.data(), subscribe.size(), MSG_NOSIGNAL) < 0) return -1;
     }
@@ -71,15 +74,14 @@ int connect_one(std::uint16_t port, const std::string& subscribe) {
   return fd;
 }
 
-[[noreturn]] void run(int pipe, std::size_t count, const std::string& message, Tally& tally) {
+[[noreturn]] void run(int pipe, std::size_t count, const Subscribing& how, Tally& tally) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   run_on(1);
   std::uint16_t port = 0;
   if (read(pipe, &port, sizeof port) != sizeof port) _exit(0);
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
-  const std::string subscribe = client_frame(message);
   for (std::size_t i = 0; i < count; ++i) {
-    const int fd = connect_one(port, subscribe);
+    const int fd = connect_one(port, how);
     if (fd < 0) {
       tally.failed = true;
       _exit(1);
@@ -110,6 +112,22 @@ int connect_one(std::uint16_t port, const std::string& subscribe) {
 
 }  // namespace
 
+Subscribing websocket(const std::string& path, const std::string& message, const std::string& extension) {
+  std::string request = "GET " + path +
+                        " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+  if (!extension.empty()) request += "Sec-WebSocket-Extensions: " + extension + "\r\n";
+  return {request + "\r\n", message,
+          std::string(message.empty()     ? end_of_head
+                      : extension.empty() ? subscribed
+                                          : compressed_frame)};
+}
+
+Subscribing event_stream(const std::string& path) {
+  return {"GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n", "",
+          std::string(snapshot)};
+}
+
 void run_on(unsigned cpu) {
   if (sysconf(_SC_NPROCESSORS_ONLN) < 2) return;
   cpu_set_t cpus;
@@ -118,7 +136,7 @@ void run_on(unsigned cpu) {
   sched_setaffinity(0, sizeof cpus, &cpus);
 }
 
-Clients::Clients(std::size_t count, std::string subscribe_message) {
+Clients::Clients(std::size_t count, const Subscribing& how) {
   void* shared = mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   std::array<int, 2> ends{};
   if (shared == MAP_FAILED || pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("cannot set up the clients");
@@ -126,7 +144,7 @@ Clients::Clients(std::size_t count, std::string subscribe_message) {
   child_ = fork();
   if (child_ == 0) {
     close(ends[1]);
-    run(ends[0], count, subscribe_message, *tally_);
+    run(ends[0], count, how, *tally_);
   }
   close(ends[0]);
   pipe_ = ends[1];

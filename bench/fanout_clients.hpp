@@ -12,7 +12,7 @@ namespace bench {
 
 // Shared memory between the two processes.
 struct Tally {
-  std::atomic<std::uint64_t> subscribed{0};  // subscribers whose snapshot has come
+  std::atomic<std::uint64_t> subscribed{0};  // subscribers that wait for live events now
   std::atomic<std::uint64_t> bytes{0};       // read after that
   std::atomic<bool> failed{false};
 };
@@ -21,10 +21,19 @@ struct Tally {
 // subscribers on the second, so that neither takes the other's time in one round and not in the next.
 void run_on(unsigned cpu);
 
+// How a subscriber becomes one.
+struct Subscribing {
+  std::string request;  // the head of the request
+  std::string message;  // sent as a WebSocket's message once `ready` has come; empty: none
+  std::string last;     // ends what comes before live events
+};
+Subscribing websocket(const std::string& path, const std::string& message, const std::string& extension = {});
+Subscribing event_stream(const std::string& path);
+
 // Forks; call before any thread is started. The child connects once `port` is written to the pipe it waits on.
 class Clients {
  public:
-  Clients(std::size_t count, std::string subscribe_message);
+  Clients(std::size_t count, const Subscribing& how);
   ~Clients();  // ends the child
   Clients(const Clients&) = delete;
   Clients& operator=(const Clients&) = delete;

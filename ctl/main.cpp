@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
   app.add_subcommand("release", "Start a plugin again that is held because it crashed too often")
       ->add_option("FETCHER", name, "The fetcher's name")
       ->required();
+  app.add_subcommand("backup", "Copy the state to STATE/backup, whole and as of now, beside the running service");
   app.add_subcommand("reload", "Read configuration, keys, tokens, certificates and plugins anew");
   try {
     app.parse(argc, argv);

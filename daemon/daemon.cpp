@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "asio_loop.hpp"
+#include "backup.hpp"
 #include "channel/hub.hpp"
 #include "channel/store_thread.hpp"
 #include "config/tokens.hpp"
@@ -87,7 +88,8 @@ struct Daemon::Impl {
                    .clock = clock,
                    .version = version,
                    .address = [this] { return (config.listen.tls ? "https://" : "http://") + address_text(); },
-                   .reload = [this] { return reloading.all(); }}),
+                   .reload = [this] { return reloading.all(); },
+                   .backup = [this](OperatorParts::Done done) { make_backup(std::move(done)); }}),
         control(
             io, config.state.directory / "control.sock",
             [this](const ControlRequest& request, const std::shared_ptr<ControlReply>& reply) {
@@ -297,6 +299,18 @@ struct Daemon::Impl {
       if (keyring.changed()) static_cast<void>(reloading.keys());
       watch_keys();
     });
+  }
+
+  void make_backup(OperatorParts::Done done) {
+    // Moved on, never copied: what `done` holds is core's to let go.
+    back_up(store_thread, config.state.directory,
+            [this, done = std::move(done)](std::expected<std::string, std::string> made) mutable {
+              loop.post([this, done = std::move(done), made = std::move(made)] {
+                if (made) log.info("backup made");
+                if (!made) log.error("there is no backup", {{"reason", made.error()}});
+                done(made);
+              });
+            });
   }
 
   // --- what systemd hears -----------------------------------------------------------------------------------------

@@ -102,6 +102,16 @@ struct Operator::Impl : std::enable_shared_from_this<Operator::Impl> {
     reply->refuse(done.error());
   }
 
+  void backup(const Reply& reply) {
+    if (backing_up) return reply->refuse("a backup is being made already");
+    backing_up = true;
+    parts.backup([weak = weak_from_this(), reply](const std::expected<std::string, std::string>& done) {
+      if (const auto self = weak.lock()) self->backing_up = false;
+      if (done) return reply->done(*done);
+      reply->refuse(done.error());
+    });
+  }
+
   // --- tail: a subscriber without a socket of its own --------------------------------------------------------------
 
   void tail(const std::string& name, const Reply& reply) {
@@ -154,6 +164,7 @@ struct Operator::Impl : std::enable_shared_from_this<Operator::Impl> {
   Feed feed;
   SteadyTime started;
   ServeNumber number = 0;
+  bool backing_up = false;
   std::multimap<ChannelNumber, Reply> tails;
 };
 
@@ -179,6 +190,7 @@ void Operator::handle(const ControlRequest& request, const std::shared_ptr<Contr
   if (request.verb == "forget") return impl_->forget(request.name, reply);
   if (request.verb == "release") return impl_->release(request.name, reply);
   if (request.verb == "reload") return impl_->reload(reply);
+  if (request.verb == "backup") return impl_->backup(reply);
   if (request.verb == "tail") return impl_->tail(request.name, reply);
   reply->refuse("unknown verb '" + request.verb + "'");
 }

@@ -21,6 +21,9 @@ struct OperatorParts {
   std::function<std::string()> address;  // "http://127.0.0.1:8080"
   // Reads everything anew. Gives a sentence, or what is wrong.
   std::function<std::expected<std::string, std::string>()> reload;
+  // Copies the state; `done` is called on core, with a sentence or what is wrong.
+  using Done = std::function<void(const std::expected<std::string, std::string>&)>;
+  std::function<void(Done done)> backup;
 };
 
 class Operator {

@@ -12,6 +12,8 @@ build_packages=(
 test_packages=(catch2 curl openssl nats-server nginx-light chromium prometheus clang-format-19 rustc)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 # What the Debian packages are made and judged with, and what they are tested in.
+# Other push servers that the benchmark measures beside restream, and what draws the picture.
+bench_packages=(libnginx-mod-nchan pushpin gnuplot-nox)
 package_packages=(dpkg-dev debhelper lintian go-md2man)
 machine_packages=(debootstrap systemd-container iproute2)
 

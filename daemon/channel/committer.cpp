@@ -26,6 +26,7 @@ ItemState state_of(const std::string& id, const Known& known) {
 }
 
 using Ids = std::unordered_set<std::string_view>;
+using Items = std::unordered_map<std::string, std::string>;
 
 // The API's order, with the items that it left out but that stay for now: each behind the item it stood behind.
 std::vector<std::string> merged_order(const std::vector<SlicedItem>& items, const Ids& present,
@@ -93,7 +94,7 @@ struct Committer::Plan {
     write.items.push_back(ItemWrite{.state = state_of(id, known), .item = std::move(item)});
   }
   void compare(Store& store, const std::vector<SlicedItem>& items, WallTime now);
-  void leave_out(const std::vector<SlicedItem>& items, WallTime now);
+  void leave_out(Store& store, const std::vector<SlicedItem>& items, WallTime now);
 };
 
 // What the result holds: new and updated items.
@@ -131,38 +132,41 @@ void Committer::Plan::compare(Store& store, const std::vector<SlicedItem>& items
     const SlicedItem& item = *candidate.item;
     const auto before = candidate.before == nullptr ? told.end() : told.find(item.id);
     if (before == told.end()) {
-      tell(now, Change{.kind = ChangeKind::new_item, .id = item.id, .item = item.json, .patch = {}});
+      tell(now, Change{.kind = ChangeKind::new_item, .id = item.id, .item = item.json, .patch = {}, .undo = {}});
       set(item.id, candidate.now, item.json);
       continue;
     }
-    std::string patch = new_rules && content_fingerprint(before->second, diff) == candidate.now.content
-                            ? "[]"
-                            : make_patch(before->second, item.json);
-    if (patch == "[]") {
+    const bool same = new_rules && content_fingerprint(before->second, diff) == candidate.now.content;
+    Patches patches = same ? Patches{} : make_patches(before->second, item.json);
+    if (same || patches.forward == "[]") {
       set(item.id, candidate.now);
       continue;
     }
-    tell(now, Change{.kind = ChangeKind::updated_item, .id = item.id, .item = item.json, .patch = std::move(patch)});
+    tell(now, Change{.kind = ChangeKind::updated_item,
+                     .id = item.id,
+                     .item = item.json,
+                     .patch = std::move(patches.forward),
+                     .undo = std::move(patches.back)});
     set(item.id, candidate.now, item.json);
   }
 }
 
 // What the result lacks: items that are removed, leave, wait for a second opinion, or are forgotten.
-void Committer::Plan::leave_out(const std::vector<SlicedItem>& items, WallTime now) {
+void Committer::Plan::leave_out(Store& store, const std::vector<SlicedItem>& items, WallTime now) {
   Ids present;
   for (const SlicedItem& item : items) present.insert(item.id);
   // One empty list is more often an API's hiccup than the end of everything.
   suddenly_empty = items.empty() && !channel->order.empty() && !channel->suddenly_empty;
   undecided = suddenly_empty;
   Ids held;
+  std::vector<std::string> removed;
   for (const std::string& id : channel->order) {
     if (present.contains(id)) continue;
     Known state = channel->known.at(id);
     if (rules->complete) {
       ++state.missing;
       if (!suddenly_empty && state.missing >= polls_until_removed) {
-        tell(now, Change{.kind = ChangeKind::removed_item, .id = id, .item = {}, .patch = {}});
-        write.forgotten.push_back(id);
+        removed.push_back(id);
         continue;
       }
       undecided = true;
@@ -176,6 +180,11 @@ void Committer::Plan::leave_out(const std::vector<SlicedItem>& items, WallTime n
       set(id, state);
       next_forgotten = std::min(next_forgotten.value_or(WallTime::max()), now + remembered_after_leaving);
     }
+  }
+  auto told = removed.empty() ? Items{} : store.items(write.channel, removed);
+  for (std::string& id : removed) {
+    tell(now, Change{.kind = ChangeKind::removed_item, .id = id, .item = {}, .patch = {}, .undo = std::move(told[id])});
+    write.forgotten.push_back(std::move(id));
   }
   for (const auto& [id, known] : channel->known) {
     if (!known.left || present.contains(id)) continue;
@@ -264,7 +273,7 @@ std::optional<Committer::Plan> Committer::plan(const PollInput& input, bool forg
   plan.events = std::make_shared<EventBatch>();
   plan.events->after = channel.record.head.offset;
   plan.compare(store_, sliced->items, input.now);
-  plan.leave_out(sliced->items, input.now);
+  plan.leave_out(store_, sliced->items, input.now);
   if (!plan.events->events.empty()) plan.write.events = plan.events;
   return plan;
 }

@@ -12,6 +12,7 @@
 // (read_events) until its cursor is at the head the serve thread knows. A slow reader, a resume and a gap are one case.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <expected>
@@ -25,6 +26,7 @@
 #include "channel/access.hpp"
 #include "channel/frame.hpp"
 #include "model/channel_id.hpp"
+#include "model/filter.hpp"
 #include "model/position.hpp"
 
 namespace restream {
@@ -37,7 +39,20 @@ struct Announcement {
   ChannelNumber channel = 0;
   std::uint64_t after = 0;  // the batch holds offsets after+1 … last
   std::uint64_t last = 0;
-  std::array<Frames, forms> frames;  // by Form::index()
+  std::array<Frames, forms> frames;  // without a filter; by Form::index()
+
+  // As those with a filter are told of it: maybe of nothing, in which case the frames in use are empty, but not null.
+  struct Filtered {
+    FilterNumber filter = 0;
+    std::uint64_t told = 0;  // events
+    std::array<Frames, forms> frames;
+  };
+  std::vector<Filtered> filtered;  // by number
+
+  [[nodiscard]] const Filtered* find(FilterNumber filter) const {
+    const auto at = std::ranges::lower_bound(filtered, filter, {}, &Filtered::filter);
+    return at != filtered.end() && at->filter == filter ? &*at : nullptr;
+  }
 };
 
 // Core to a serve thread: the channel's status changed. In stream order with announcements.
@@ -59,11 +74,13 @@ struct AttachRequest {
   Params params;      // as given
   std::string since;  // as given; empty: none
   Form form;
+  std::shared_ptr<const Filter> filter = nullptr;  // null: none
   Visitor visitor;
 };
 
 struct Attached {
   ChannelNumber channel = 0;
+  Form form;  // what was asked for, with the filter's number: what to read with, and to detach with
   std::shared_ptr<const std::string> label;  // channel_label()
   Position head;
   bool resumed = false;
@@ -77,10 +94,12 @@ struct FeedError {
   std::string message;
 };
 
-// The events after a cursor, framed; `last` is the offset of the newest in them. Empty (null) when there are none yet.
+// The events after a cursor, framed. `last` is the offset of the newest that was looked at; at the cursor when there
+// are none yet. Null when there is nothing to tell, which with a filter may be so for any number of events.
 struct HistoryChunk {
   Frames frames;
   std::uint64_t last = 0;
+  std::uint64_t told = 0;  // events in the frames
 };
 // `gone`: they have left the log. `failed`: the store could not be read; the message says why.
 struct HistoryProblem {
@@ -121,7 +140,7 @@ struct Feed {
   std::function<void(ChannelNumber, std::uint64_t after, Form, std::size_t max_bytes,
                      std::function<void(std::expected<HistoryChunk, HistoryProblem>)>)>
       read_events;
-  std::function<void(ChannelNumber, Framing, std::function<void(std::expected<SnapshotChunk, HistoryProblem>)>)>
+  std::function<void(ChannelNumber, Form, std::function<void(std::expected<SnapshotChunk, HistoryProblem>)>)>
       read_snapshot;
 
   // GET. `channel` is demand: it waits up to 10 s for a first poll.

@@ -34,6 +34,9 @@ inline constexpr std::size_t deliver_forms = 3;
 enum class Framing : std::uint8_t { websocket, websocket_deflate, sse };
 inline constexpr std::size_t framings = 3;
 
+// Names one of the filters that a channel's subscribers have, while it runs; 0: none.
+using FilterNumber = std::uint32_t;
+
 // What a subscriber takes: one of the encodings of a channel's events.
 struct Form {
   Framing framing = Framing::websocket;
@@ -41,6 +44,8 @@ struct Form {
   // From the log only the newest event of each item. The events of one poll are never two of one item, so live ones are
   // encoded as for everybody else.
   bool conflated = false;
+  FilterNumber filter = 0;  // given by core
+  // Of the encoding, whatever the filter.
   [[nodiscard]] std::size_t index() const {
     return static_cast<std::size_t>(framing) * deliver_forms + static_cast<std::size_t>(deliver);
   }

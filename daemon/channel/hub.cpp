@@ -66,7 +66,7 @@ void Hub::Impl::drop_if_idle(const std::string& id) {
   const auto found = channels.find(id);
   if (found == channels.end() || found->second.polling || found->second.demand() > 0) return;
   Channel& channel = found->second;
-  for (SnapshotRead& read : channel.snapshots)
+  for (auto& [_, read] : channel.snapshots)
     for (SnapshotReply& reply : read.readers) reply(std::unexpected(HistoryProblem{true, "the channel has gone"}));
   if (channel.ever_polled()) records.insert_or_assign(id, std::move(channel.record));
   numbers.erase(channel.number);
@@ -89,15 +89,23 @@ std::expected<Attached, FeedError> Hub::Impl::attach_to(const ChannelId& id, con
   auto made = find_or_make(id);
   if (!made) return std::unexpected(std::move(made.error()));
   Channel& channel = **made;
+  Form form = request.form;
+  if (request.filter) {
+    auto number = share_filter(channel, *request.filter);
+    if (!number) return std::unexpected(std::move(number.error()));
+    form.filter = *number;
+    ++channel.filters.at(form.filter).subscribers.at(form.index());
+  }
   const std::size_t before = channel.demand();
   count_address(channel, request.visitor.address);
   ++channel.subscribers;
   // The fetcher may set the status from within want(); the reply carries it, so nobody is attached yet who could hear
   // of it twice.
   demand_changed(channel, before);
-  ++channel.attached[request.serve][request.form.index()];
+  ++channel.attached[request.serve][form.index()];
 
   Attached attached{.channel = channel.number,
+                    .form = form,
                     .label = channel.label,
                     .head = channel.record.head,
                     .resumed = false,
@@ -105,8 +113,9 @@ std::expected<Attached, FeedError> Hub::Impl::attach_to(const ChannelId& id, con
                     .status = nullptr};
   if (const auto since = parse_position(request.since)) {
     const ChannelRecord& record = channel.record;
+    const std::uint64_t first = request.filter ? std::max(record.first, record.undoable) : record.first;
     attached.resumed =
-        since->epoch == record.head.epoch && since->offset + 1 >= record.first && since->offset <= record.head.offset;
+        since->epoch == record.head.epoch && since->offset + 1 >= first && since->offset <= record.head.offset;
     if (attached.resumed) attached.cursor = since->offset;
   }
   if (channel.status.state != State::live)
@@ -122,6 +131,15 @@ void Hub::Impl::detach(ServeNumber serve, ChannelNumber number, Form form, const
   std::size_t& count = counts->second.at(form.index());
   if (count == 0) return;
   --count;
+  if (const auto filter = channel->filters.find(form.filter); filter != channel->filters.end()) {
+    --filter->second.subscribers.at(form.index());
+    if (!filter->second.in_use()) {
+      std::erase_if(channel->snapshots, [&form](const auto& read) {
+        return read.first.first == form.filter && read.second.readers.empty();
+      });
+      channel->filters.erase(filter);
+    }
+  }
   if (std::ranges::all_of(counts->second, [](std::size_t left) { return left == 0; })) channel->attached.erase(counts);
   uncount_address(*channel, address);
   const std::size_t before = channel->demand();
@@ -190,7 +208,7 @@ void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOu
   channel.record.first = outcome.first;
   channel.record.items = outcome.items;
   ++channel.commits;
-  for (SnapshotRead& read : channel.snapshots) read.bytes.reset();
+  std::erase_if(channel.snapshots, [](const auto& read) { return read.second.readers.empty(); });
   const std::size_t events = outcome.events ? outcome.events->events.size() : 0;
   if (around.log.writes(LogLevel::debug))
     around.log.debug(events == 0 ? "unchanged" : "committed", {{"poll", poll},
@@ -204,11 +222,16 @@ void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOu
   announcement->channel = channel.number;
   announcement->after = outcome.events->after;
   announcement->last = outcome.events->last();
+  FormCounts plain{};
   for (const auto& [serve, counts] : channel.attached)
-    for (std::size_t form = 0; form < forms; ++form)
-      if (counts.at(form) > 0 && !announcement->frames.at(form))
-        announcement->frames.at(form) =
-            frame_events(*channel.label, outcome.head.epoch, outcome.events->events, form_at(form));
+    for (std::size_t form = 0; form < forms; ++form) plain.at(form) += counts.at(form);
+  for (const auto& [_, filter] : channel.filters)
+    for (std::size_t form = 0; form < forms; ++form) plain.at(form) -= filter.subscribers.at(form);
+  for (std::size_t form = 0; form < forms; ++form)
+    if (plain.at(form) > 0)
+      announcement->frames.at(form) =
+          frame_events(*channel.label, outcome.head.epoch, outcome.events->events, form_at(form));
+  announcement->filtered = filter_events(channel, *outcome.events, outcome.head.epoch);
   for (const auto& [serve, counts] : channel.attached) threads.at(serve).announce(announcement);
   if (around.log.writes(LogLevel::debug))
     around.log.debug("pushed", {{"poll", poll},

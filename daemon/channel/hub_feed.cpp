@@ -37,9 +37,9 @@ Feed Hub::feed() {
       hub.read_events(channel, after, form, max_bytes, std::move(reply));
     });
   };
-  feed.read_snapshot = [on_core](ChannelNumber channel, Framing framing, auto reply) {
-    on_core([channel, framing, reply = std::move(reply)](Impl& hub) mutable {
-      hub.read_snapshot(channel, framing, std::move(reply));
+  feed.read_snapshot = [on_core](ChannelNumber channel, Form form, auto reply) {
+    on_core([channel, form, reply = std::move(reply)](Impl& hub) mutable {
+      hub.read_snapshot(channel, form, std::move(reply));
     });
   };
   feed.get_channel = [on_core](std::string fetcher, Params params, Visitor visitor, auto reply) {

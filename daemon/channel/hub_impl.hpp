@@ -2,6 +2,7 @@
 // hub_feed.cpp (the functions that the serve threads call). Runs on: core.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -10,9 +11,11 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "channel/hub.hpp"
+#include "diff/projection.hpp"
 
 namespace restream {
 
@@ -21,7 +24,17 @@ using SnapshotReply = std::function<void(std::expected<SnapshotChunk, HistoryPro
 // Subscribers of one serve thread, by the form they take.
 using FormCounts = std::array<std::size_t, forms>;
 
-// The snapshot of a channel in one framing.
+// A filter that some of a channel's subscribers share.
+struct SharedFilter {
+  std::string key;
+  std::shared_ptr<const Projection> projection;
+  FormCounts subscribers{};  // of all serve threads
+  [[nodiscard]] bool in_use() const {
+    return std::ranges::any_of(subscribers, [](std::size_t count) { return count > 0; });
+  }
+};
+
+// The snapshot of a channel in one framing, seen through one filter.
 struct SnapshotRead {
   std::weak_ptr<const std::string> bytes;  // of the last read, while somebody still sends it
   std::uint64_t offset = 0;
@@ -34,14 +47,16 @@ struct Channel {
   std::shared_ptr<const std::string> label;
   ChannelRecord record;
   Status status;
-  std::map<ServeNumber, FormCounts> attached;
+  std::map<ServeNumber, FormCounts> attached;  // those with a filter are counted in `filters`, too
+  std::map<FilterNumber, SharedFilter> filters;
+  FilterNumber last_filter = 0;
   std::size_t subscribers = 0;
   std::size_t other_demand = 0;  // pinned, or an HTTP request that waits
   bool polling = false;          // the fetcher was told to want it and has not said idle
   std::map<std::string, std::size_t> addresses;
   std::vector<std::function<void()>> after_first_poll;
 
-  std::array<SnapshotRead, framings> snapshots;
+  std::map<std::pair<FilterNumber, Framing>, SnapshotRead> snapshots;
   std::uint64_t commits = 0;  // how often the snapshot may have changed
 
   [[nodiscard]] std::size_t demand() const { return subscribers + other_demand; }
@@ -70,6 +85,10 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   std::expected<Attached, FeedError> attach_to(const ChannelId& id, const AttachRequest& request);
   void detach(ServeNumber serve, ChannelNumber number, Form form, const std::string& address);
   std::expected<void, FeedError> check_visitor(const std::string& id, const Visitor& visitor);
+  // The number of the channel's filter that asks for the same.
+  static std::expected<FilterNumber, FeedError> share_filter(Channel& channel, const Filter& filter);
+  static std::vector<Announcement::Filtered> filter_events(const Channel& channel, const EventBatch& batch,
+                                                           std::uint64_t epoch);
   void count_address(Channel& channel, const std::string& address);
   void uncount_address(Channel& channel, const std::string& address);
 
@@ -84,7 +103,7 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   // reading
   void read_events(ChannelNumber number, std::uint64_t after, Form form, std::size_t max_bytes,
                    std::function<void(std::expected<HistoryChunk, HistoryProblem>)> reply);
-  void read_snapshot(ChannelNumber number, Framing framing, SnapshotReply reply);
+  void read_snapshot(ChannelNumber number, Form form, SnapshotReply reply);
 
   // documents
   void get_channel(const std::string& fetcher, const Params& params, const Visitor& visitor,

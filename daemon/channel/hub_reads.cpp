@@ -10,23 +10,61 @@ namespace restream {
 
 namespace {
 
-// What is looked at for one answer to a subscriber that conflates: only the newest state of each item stays in memory.
-constexpr std::size_t conflated_bytes = 8U << 20U;
+// What is looked at for one answer to a subscriber that conflates or has a filter: only a part of it stays in memory.
+constexpr std::size_t looked_at_bytes = 8U << 20U;
 constexpr Seconds first_poll_wait{10};  // GET of a channel that was never polled
 
 FeedError no_such_channel() { return {"unavailable", "the channel has gone; subscribe again"}; }
 
-std::expected<std::vector<Event>, HistoryGone> conflated_events(Store& store, const std::string& channel, Position from,
-                                                                std::size_t max_bytes) {
+struct Told {
+  std::vector<Event> events;
+  std::uint64_t last = 0;  // of those that were looked at
+};
+
+// What is told of the log, to who conflates or has a filter (else null).
+std::expected<Told, HistoryGone> told_events(Store& store, const std::string& channel, Position from, bool conflated,
+                                             const Projection* projection, std::size_t max_bytes) {
+  Told told{.events = {}, .last = from.offset};
   Conflation conflation;
-  for (std::size_t seen = 0; seen < conflated_bytes; seen += max_bytes) {
+  std::size_t bytes = 0;
+  for (std::size_t seen = 0; seen < looked_at_bytes && bytes < max_bytes; seen += max_bytes) {
     auto events = store.events(channel, from, max_bytes);
-    if (!events) return events;
+    if (!events) return std::unexpected(events.error());
     if (events->empty()) break;
-    from.offset = events->back().offset;
-    conflation.add(std::move(*events));
+    from.offset = told.last = events->back().offset;
+    if (projection != nullptr) *events = events_through(*projection, *events);
+    if (conflated) {
+      conflation.add(std::move(*events));
+      continue;
+    }
+    for (Event& event : *events) {
+      bytes += event.change.id.size() + event.change.item.size() + event.change.patch.size();
+      told.events.push_back(std::move(event));
+    }
   }
-  return conflation.take();
+  if (conflated) told.events = conflation.take();
+  return told;
+}
+
+std::expected<Told, HistoryGone> all_events(Store& store, const std::string& channel, Position from,
+                                            std::size_t max_bytes) {
+  auto events = store.events(channel, from, max_bytes);
+  if (!events) return std::unexpected(events.error());
+  const std::uint64_t last = events->empty() ? from.offset : events->back().offset;
+  return Told{.events = std::move(*events), .last = last};
+}
+
+std::vector<Item> items_through(const Projection& projection, const std::vector<Item>& items) {
+  std::vector<Item> seen;
+  for (const Item& item : items)
+    if (auto json = projection.item(item.json)) seen.push_back({.id = item.id, .json = std::move(*json)});
+  return seen;
+}
+
+// Null without a filter. One that nobody has any more is nothing that anybody reads with.
+std::shared_ptr<const Projection> projection_of(const Channel& channel, FilterNumber filter) {
+  const auto found = channel.filters.find(filter);
+  return found == channel.filters.end() ? nullptr : found->second.projection;
 }
 
 }  // namespace
@@ -35,25 +73,28 @@ void Hub::Impl::read_events(ChannelNumber number, std::uint64_t after, Form form
                             std::function<void(std::expected<HistoryChunk, HistoryProblem>)> reply) {
   const Channel* channel = find(number);
   if (channel == nullptr) return reply(std::unexpected(HistoryProblem{true, no_such_channel().message}));
-  if (after >= channel->record.head.offset) return reply(HistoryChunk{nullptr, after});
+  if (after >= channel->record.head.offset) return reply(HistoryChunk{.frames = nullptr, .last = after});
   const Position from{channel->record.head.epoch, after};
   const auto shared = std::make_shared<decltype(reply)>(std::move(reply));
   around.store.read(
-      [name = channel->id.text, label = channel->label, from, form, max_bytes, shared](Store& store) {
-        const auto events =
-            form.conflated ? conflated_events(store, name, from, max_bytes) : store.events(name, from, max_bytes);
-        if (!events) return (*shared)(std::unexpected(HistoryProblem{true, "the events have left the log"}));
-        if (events->empty()) return (*shared)(HistoryChunk{nullptr, from.offset});
-        (*shared)(HistoryChunk{frame_events(*label, from.epoch, *events, form), events->back().offset});
+      [name = channel->id.text, label = channel->label, projection = projection_of(*channel, form.filter), from, form,
+       max_bytes, shared](Store& store) {
+        const auto told = form.conflated || projection
+                              ? told_events(store, name, from, form.conflated, projection.get(), max_bytes)
+                              : all_events(store, name, from, max_bytes);
+        if (!told) return (*shared)(std::unexpected(HistoryProblem{true, "the events have left the log"}));
+        HistoryChunk chunk{.frames = nullptr, .last = told->last, .told = told->events.size()};
+        if (!told->events.empty()) chunk.frames = frame_events(*label, from.epoch, told->events, form);
+        (*shared)(chunk);
       },
       [shared](std::string problem) { (*shared)(std::unexpected(HistoryProblem{false, std::move(problem)})); });
 }
 
-void Hub::Impl::read_snapshot(ChannelNumber number, Framing framing, SnapshotReply reply) {
+void Hub::Impl::read_snapshot(ChannelNumber number, Form form, SnapshotReply reply) {
   Channel* channel = find(number);
   if (channel == nullptr) return reply(std::unexpected(HistoryProblem{true, no_such_channel().message}));
-  const auto place = static_cast<std::size_t>(framing);
-  SnapshotRead& read = channel->snapshots.at(place);
+  const std::pair place(form.filter, form.framing);
+  SnapshotRead& read = channel->snapshots[place];
   if (const Frames bytes = read.bytes.lock()) return reply(SnapshotChunk{bytes, read.offset});
   read.readers.push_back(std::move(reply));
   if (read.readers.size() > 1) return;  // one read answers all
@@ -62,18 +103,23 @@ void Hub::Impl::read_snapshot(ChannelNumber number, Framing framing, SnapshotRep
     self->around.loop.post([self, number, place, commits, result = std::move(result)] {
       Channel* found = self->find(number);
       if (found == nullptr) return;
-      SnapshotRead& done = found->snapshots.at(place);
-      if (result && commits == found->commits) {
+      SnapshotRead& done = found->snapshots[place];
+      const bool newest = result && commits == found->commits;
+      if (newest) {
         done.bytes = result->frames;
         done.offset = result->offset;
       }
-      for (SnapshotReply& one : std::exchange(done.readers, {})) one(result);
+      const std::vector<SnapshotReply> readers = std::exchange(done.readers, {});
+      const bool filter_gone = place.first != 0 && !found->filters.contains(place.first);
+      if (!newest || filter_gone) found->snapshots.erase(place);
+      for (const SnapshotReply& one : readers) one(result);
     });
   };
   around.store.read(
-      [name = channel->id.text, label = channel->label, empty_at = Position{channel->record.head.epoch, 0}, framing,
-       deliver](Store& store) {
-        const Snapshot snapshot = store.snapshot(name).value_or(Snapshot{empty_at, {}});
+      [name = channel->id.text, label = channel->label, empty_at = Position{channel->record.head.epoch, 0},
+       framing = form.framing, projection = projection_of(*channel, form.filter), deliver](Store& store) {
+        Snapshot snapshot = store.snapshot(name).value_or(Snapshot{empty_at, {}});
+        if (projection) snapshot.items = items_through(*projection, snapshot.items);
         deliver(SnapshotChunk{encode(framing, "snapshot", to_text(snapshot.position),
                                      snapshot_json(*label, snapshot.position, snapshot.items)),
                               snapshot.position.offset});

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,5 +53,16 @@ Fingerprint content_fingerprint(std::string_view item, const DiffRules& rules);
 // RFC 6902 operations that turn `before` into `after`, as JSON text; "[]" when they are equal. Numbers keep their text;
 // numbers of equal value (1 and 1.0) are equal. Applying it to `before` gives `after`, member order apart.
 std::string make_patch(std::string_view before, std::string_view after);
+
+// Both ways at once. The one back need not be the shortest to read, only short.
+struct Patches {
+  std::string forward;
+  std::string back;
+};
+Patches make_patches(std::string_view before, std::string_view after);
+
+// `item` after a patch of make_patch() or make_patches(). Nothing when it does not fit. Members that were touched come
+// in the order of their names.
+std::optional<std::string> apply_patch(std::string_view item, std::string_view patch);
 
 }  // namespace restream

@@ -44,7 +44,8 @@ bool is_part_of_number(char c) {
 // nlohmann's SAX face on one side, ours on the other.
 class Adapter {
  public:
-  Adapter(std::string_view text, JsonEvents& events) : text_(text), events_(events), reached_(text.data()) {
+  Adapter(std::string_view text, JsonEvents& events, std::size_t max_depth)
+      : text_(text), events_(events), reached_(text.data()), max_depth_(max_depth) {
     if (text.starts_with("\xef\xbb\xbf")) end_ = 3;  // a byte order mark, which the parser skips
   }
   const char** reached() { return &reached_; }
@@ -99,9 +100,9 @@ class Adapter {
   bool open(JsonKind kind) {
     const std::size_t begin = next_begin();
     end_ = begin + 1;
-    if (++depth_ > max_json_depth) {
+    if (++depth_ > max_depth_) {
       problem_ =
-          "it is nested deeper than " + std::to_string(max_json_depth) + " levels at byte " + std::to_string(begin + 1);
+          "it is nested deeper than " + std::to_string(max_depth_) + " levels at byte " + std::to_string(begin + 1);
       return false;
     }
     return events_.open(kind, begin);
@@ -115,6 +116,7 @@ class Adapter {
   std::string_view text_;
   JsonEvents& events_;
   const char* reached_;
+  std::size_t max_depth_;
   std::size_t end_ = 0;  // of the token before
   std::size_t depth_ = 0;
   std::string nothing_;
@@ -123,11 +125,11 @@ class Adapter {
 
 }  // namespace
 
-std::optional<std::string> read_json(std::string_view text, JsonEvents& events) {
+std::optional<std::string> read_json(std::string_view text, JsonEvents& events, std::size_t max_depth) {
   // The parser takes a NUL for the end of the text and would never see what follows it.
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
     return "it is not valid JSON at byte " + std::to_string(nul + 1);
-  Adapter adapter(text, events);
+  Adapter adapter(text, events, max_depth);
   const CountingIterator first(text.data(), adapter.reached());
   const CountingIterator last(text.data() + text.size(), adapter.reached());
   nlohmann::json::sax_parse(first, last, &adapter);

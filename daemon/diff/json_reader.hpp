@@ -31,6 +31,6 @@ class JsonEvents {
 };
 
 // Nothing when all of `text` was read, or an event ended it; else what is wrong with it and where.
-std::optional<std::string> read_json(std::string_view text, JsonEvents& events);
+std::optional<std::string> read_json(std::string_view text, JsonEvents& events, std::size_t max_depth = max_json_depth);
 
 }  // namespace restream

@@ -102,9 +102,9 @@ void write_counted(std::string_view text, std::string& out) {
 
 }  // namespace
 
-std::optional<JsonNode> parse_tree(std::string_view text) {
+std::optional<JsonNode> parse_tree(std::string_view text, std::size_t max_depth) {
   TreeBuilder builder(text);
-  if (read_json(text, builder)) return std::nullopt;
+  if (read_json(text, builder, max_depth)) return std::nullopt;
   return std::move(builder.root);
 }
 
@@ -128,13 +128,12 @@ const JsonNode* find_member(const JsonNode& object, std::string_view name) {
   return found != object.children.end() && found->name == name ? &*found : nullptr;
 }
 
-JsonNode* find_node(JsonNode& root, std::string_view pointer) {
-  JsonNode* node = &root;
-  for (const std::string& token : pointer_tokens(pointer)) {
-    JsonNode* next = nullptr;
+const JsonNode* find_node(const JsonNode& root, std::span<const std::string> tokens) {
+  const JsonNode* node = &root;
+  for (const std::string& token : tokens) {
+    const JsonNode* next = nullptr;
     if (node->kind == JsonKind::object) {
-      const auto found = std::ranges::lower_bound(node->children, token, {}, &JsonNode::name);
-      if (found != node->children.end() && found->name == token) next = &*found;
+      next = find_member(*node, token);
     } else if (node->kind == JsonKind::array) {
       std::size_t index = 0;
       const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), index);
@@ -145,6 +144,30 @@ JsonNode* find_node(JsonNode& root, std::string_view pointer) {
     node = next;
   }
   return node;
+}
+
+JsonNode* find_node(JsonNode& root, std::string_view pointer) {
+  const JsonNode& same = root;
+  return const_cast<JsonNode*>(find_node(same, pointer_tokens(pointer)));  // NOLINT: a part of `root`
+}
+
+void write_escaped(std::string_view text, std::string& out) {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\')
+      out += {'\\', c};
+    else if (byte < 0x20)
+      out += {'\\', 'u', '0', '0', digits[byte >> 4U], digits[byte & 15U]};
+    else
+      out += c;
+  }
+}
+
+void write_json_string(std::string_view text, std::string& out) {
+  out += '"';
+  write_escaped(text, out);
+  out += '"';
 }
 
 bool same_value(const JsonNode& a, const JsonNode& b) {

@@ -2,7 +2,9 @@
 // all of its digits. Small, for items; the text must outlive the tree.
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,17 +24,22 @@ struct JsonNode {
 };
 
 // Nothing when `text` is not JSON (or too deep).
-std::optional<JsonNode> parse_tree(std::string_view text);
+std::optional<JsonNode> parse_tree(std::string_view text, std::size_t max_depth = max_json_depth);
 
 // "/a/b~1c/0" -> a, b/c, 0. What has no '/' in front is taken for a single member name.
 std::vector<std::string> pointer_tokens(std::string_view pointer);
 
 // Null when there is no such place.
 JsonNode* find_node(JsonNode& root, std::string_view pointer);
+const JsonNode* find_node(const JsonNode& root, std::span<const std::string> tokens);
 const JsonNode* find_member(const JsonNode& object, std::string_view name);
 
 // Equal values, whatever the order of members, the escapes, and the way numbers are written (1, 1.0, 10e-1).
 bool same_value(const JsonNode& a, const JsonNode& b);
+
+// What goes between the quotes of a JSON string.
+void write_escaped(std::string_view text, std::string& out);
+void write_json_string(std::string_view text, std::string& out);
 
 // One text for all equal values; not JSON. Leaves out what is ignored.
 void write_canonical(const JsonNode& node, std::string& out);

@@ -10,22 +10,17 @@ namespace {
 
 // "a/b~c" -> "a~1b~0c", and then as the inside of a JSON string.
 std::string pointer_token(std::string_view name) {
-  static constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
+  std::string token;
   for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '~') {
-      out += "~0";
-    } else if (c == '/') {
-      out += "~1";
-    } else if (c == '"' || c == '\\') {
-      out += {'\\', c};
-    } else if (byte < 0x20) {
-      out += {'\\', 'u', '0', '0', digits[byte >> 4U], digits[byte & 15U]};
-    } else {
-      out += c;
-    }
+    if (c == '~')
+      token += "~0";
+    else if (c == '/')
+      token += "~1";
+    else
+      token += c;
   }
+  std::string out;
+  write_escaped(token, out);
   return out;
 }
 
@@ -117,17 +112,34 @@ class PatchWriter {
   std::string out_ = "[";
 };
 
+std::string replace_all(std::string_view by) {
+  return R"([{"op":"replace","path":"","value":)" + std::string(by) + "}]";
+}
+
+std::string patch_between(const JsonNode& before, const JsonNode& after) {
+  PatchWriter writer;
+  writer.compare(before, after);
+  return writer.take();
+}
+
 }  // namespace
 
 std::string make_patch(std::string_view before, std::string_view after) {
   if (before == after) return "[]";
   const std::optional<JsonNode> old_tree = parse_tree(before);
   const std::optional<JsonNode> new_tree = parse_tree(after);
-  if (!old_tree || !new_tree)  // not JSON: nothing that slice_result lets through
-    return R"([{"op":"replace","path":"","value":)" + std::string(after) + "}]";
-  PatchWriter writer;
-  writer.compare(*old_tree, *new_tree);
-  return writer.take();
+  if (!old_tree || !new_tree) return replace_all(after);  // not JSON: nothing that slice_result lets through
+  return patch_between(*old_tree, *new_tree);
+}
+
+Patches make_patches(std::string_view before, std::string_view after) {
+  if (before == after) return {.forward = "[]", .back = "[]"};
+  const std::optional<JsonNode> old_tree = parse_tree(before);
+  const std::optional<JsonNode> new_tree = parse_tree(after);
+  if (!old_tree || !new_tree) return {.forward = replace_all(after), .back = replace_all(before)};
+  Patches patches{.forward = patch_between(*old_tree, *new_tree), .back = patch_between(*new_tree, *old_tree)};
+  if (std::string all = replace_all(before); all.size() < patches.back.size()) patches.back = std::move(all);
+  return patches;
 }
 
 Fingerprint content_fingerprint(std::string_view item, const DiffRules& rules) {

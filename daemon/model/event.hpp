@@ -26,12 +26,15 @@ constexpr std::string_view type_text(ChangeKind kind) {
 }
 
 // What the diff says of one item. `item` holds the item's own JSON bytes (one line, never written anew), empty for a
-// removed one; `patch` holds RFC 6902 operations as JSON text, for an updated one only.
+// removed one; `patch` holds RFC 6902 operations as JSON text, for an updated one only. `undo` says what was before,
+// for those who see the channel through a filter: of an updated item the operations back, of a removed one the item as
+// it was last told. It is empty for a new one, and in logs of before there was such a thing.
 struct Change {
   ChangeKind kind{};
   std::string id;
   std::string item;
   std::string patch;
+  std::string undo;
 };
 
 // A committed change.

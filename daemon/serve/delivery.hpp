@@ -1,19 +1,22 @@
 // How a subscriber wants to be told. Pure.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "channel/frame.hpp"
 #include "model/clock.hpp"
+#include "model/filter.hpp"
 
 namespace restream {
 
 struct Delivery {
   Deliver deliver = Deliver::both;
   bool snapshot = true;
-  bool conflate = false;  // of what waits, the newest state of each item alone
-  Seconds interval{0};    // at most so often; conflates too
+  bool conflate = false;                 // of what waits, the newest state of each item alone
+  Seconds interval{0};                   // at most so often; conflates too
+  std::shared_ptr<const Filter> filter;  // null: everything
 
   [[nodiscard]] bool conflated() const { return conflate || interval > Seconds{0}; }
   // Nothing to object to: a patch needs the state before it, and that is what conflating leaves out.

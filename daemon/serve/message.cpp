@@ -14,12 +14,26 @@ namespace {
 using nlohmann::json;
 
 constexpr int depth_limit = 16;
-constexpr std::string_view known_fields = "action, channel, params, since, snapshot, deliver, conflate, interval";
+constexpr std::size_t most_pointers = 32;
+constexpr std::size_t most_conditions = 16;
+constexpr std::size_t longest_text = 256;  // of a pointer, or of a value to compare with
+constexpr std::string_view known_fields =
+    "action, channel, params, since, snapshot, deliver, conflate, interval, select, where";
+constexpr std::string_view select_form = R"(an array of JSON pointers, such as ["/title", "/author/name"])";
+constexpr std::string_view where_form =
+    R"(an object of JSON pointers and what is to be there, such as {"/section": "world"})";
 
 MessageError bad_request(std::string message) { return {.code = "bad_request", .message = std::move(message)}; }
 
 // Names can be long and come from anybody.
 std::string in_quotes(std::string_view name) { return '\'' + std::string(name.substr(0, 64)) + '\''; }
+
+bool is_pointer(std::string_view text) {
+  if (!text.starts_with('/') || text.size() > longest_text) return false;
+  for (std::size_t at = text.find('~'); at != std::string_view::npos; at = text.find('~', at + 1))
+    if (at + 1 == text.size() || (text[at + 1] != '0' && text[at + 1] != '1')) return false;
+  return true;
+}
 
 // Reads the message in one pass, without building a tree: so a number is seen as it was sent, and nesting costs
 // nothing. Goes on after the first problem, since an unknown action explains more than a field that it brings along.
@@ -32,13 +46,18 @@ class Reader {
   using binary_t = json::binary_t;
 
   // The parser's calls.
-  bool null() { return value("null"); }
+  bool null() { return inside(Inside::where) ? condition("null") : value("null"); }
   bool boolean(bool flag) {
     if (in_message() && (field_ == "snapshot" || field_ == "conflate")) {
       (field_ == "snapshot" ? message.delivery.snapshot : message.delivery.conflate) = flag;
       return true;
     }
     return scalar(flag ? "true" : "false", "a boolean");
+  }
+  // Reads the value of one field instead of a message.
+  void begin_in(std::string_view field) {
+    depth_ = 1;
+    field_ = field;
   }
   bool number_integer(number_integer_t number) { return scalar(std::to_string(number), "a number"); }
   bool number_unsigned(number_unsigned_t number) { return scalar(std::to_string(number), "a number"); }
@@ -56,6 +75,7 @@ class Reader {
   }
 
   ClientMessage message;
+  Filter filter;
   std::optional<std::string> action;
   std::optional<MessageError> fatal;
   std::optional<MessageError> problem;  // the first
@@ -63,7 +83,11 @@ class Reader {
 
  private:
   [[nodiscard]] bool in_message() const { return depth_ == 1; }
-  [[nodiscard]] bool in_params() const { return depth_ == 2 && in_params_; }
+  // In which of the message's fields that hold more than one value.
+  enum class Inside : std::uint8_t { nothing, params, select, where };
+  [[nodiscard]] bool inside(Inside where) const { return depth_ == 2 && inside_ == where; }
+  [[nodiscard]] bool in_params() const { return inside(Inside::params); }
+  [[nodiscard]] std::string_view expected() const;
   void complain(MessageError error) {
     if (!problem) problem = std::move(error);
   }
@@ -72,21 +96,30 @@ class Reader {
   bool enter(std::string_view what);
   bool leave() {
     --depth_;
-    if (depth_ == 1) in_params_ = false;
+    if (depth_ == 1) inside_ = Inside::nothing;
     return true;
   }
+  bool enter_field(Inside field) {
+    inside_ = field;
+    ++depth_;
+    return true;
+  }
+  bool pointer(std::string text);
+  bool condition(std::string value_text);
   void deliver(const std::string& text);
   void interval(const std::string& text);
 
   int depth_ = 0;
-  bool in_params_ = false;
+  Inside inside_ = Inside::nothing;
   std::string field_;  // of the message
-  std::string param_;
+  std::string name_;   // of the param or the condition
   std::vector<std::string> seen_;
 };
 
 bool Reader::string(string_t& text) {
   if (in_params()) return scalar(text, "a string");
+  if (inside(Inside::select)) return pointer(text);
+  if (inside(Inside::where)) return condition(json_string(text));
   if (!in_message()) return value("a string");
   if (field_ == "action") {
     action = text;
@@ -123,10 +156,47 @@ void Reader::interval(const std::string& text) {
     complain(bad_request("field 'interval' must be " + std::string(interval_form)));
 }
 
-bool Reader::scalar(std::string text, std::string_view what) {
-  if (!in_params()) return value(what);
-  message.params.emplace_back(param_, std::move(text));
+bool Reader::pointer(std::string text) {
+  if (!is_pointer(text))
+    complain(bad_request("field 'select': " + in_quotes(text) +
+                         " is not a JSON pointer of at most 256 bytes; one begins with '/', and has ~0 for '~' and ~1 "
+                         "for '/' in a name"));
+  else if (filter.select->size() >= most_pointers)
+    complain(bad_request("field 'select' may have " + std::to_string(most_pointers) + " pointers at most"));
+  else
+    filter.select->push_back(std::move(text));
   return true;
+}
+
+bool Reader::condition(std::string value_text) {
+  const auto same = [this](const Filter::Condition& one) { return one.pointer == name_; };
+  if (!is_pointer(name_))
+    complain(bad_request("field 'where': " + in_quotes(name_) +
+                         " is not a JSON pointer of at most 256 bytes; one begins with '/', and has ~0 for '~' and ~1 "
+                         "for '/' in a name"));
+  else if (value_text.size() > longest_text)
+    complain(bad_request("field 'where': the value of " + in_quotes(name_) + " is longer than 256 bytes"));
+  else if (std::ranges::any_of(filter.where, same))
+    complain(bad_request("field 'where' has " + in_quotes(name_) + " twice"));
+  else if (filter.where.size() >= most_conditions)
+    complain(bad_request("field 'where' may have " + std::to_string(most_conditions) + " conditions at most"));
+  else
+    filter.where.push_back({.pointer = name_, .value = std::move(value_text)});
+  return true;
+}
+
+bool Reader::scalar(std::string text, std::string_view what) {
+  if (inside(Inside::where)) return condition(std::move(text));
+  if (!in_params()) return value(what);
+  message.params.emplace_back(name_, std::move(text));
+  return true;
+}
+
+std::string_view Reader::expected() const {
+  if (field_ == "params") return "an object";
+  if (field_ == "select") return select_form;
+  if (field_ == "where") return where_form;
+  return field_ == "snapshot" || field_ == "conflate" ? "a boolean" : "a string";
 }
 
 // A value that may not stand where it stands.
@@ -138,13 +208,13 @@ bool Reader::value(std::string_view what) {
   if (in_params()) {
     complain({.code = "invalid_params",
               .message =
-                  "param " + in_quotes(param_) + " must be a string, a number or a boolean, not " + std::string(what)});
-  } else if (in_message()) {
-    const std::string_view expected = field_ == "params"                             ? "an object"
-                                      : field_ == "snapshot" || field_ == "conflate" ? "a boolean"
-                                                                                     : "a string";
-    complain(
-        bad_request("field " + in_quotes(field_) + " must be " + std::string(expected) + ", not " + std::string(what)));
+                  "param " + in_quotes(name_) + " must be a string, a number or a boolean, not " + std::string(what)});
+  } else if (inside(Inside::where)) {
+    complain(bad_request("field 'where': what is to be at " + in_quotes(name_) +
+                         " must be a string, a number, a boolean or null, not " + std::string(what)));
+  } else if (in_message() || inside(Inside::select)) {
+    complain(bad_request("field " + in_quotes(field_) + " must be " + std::string(expected()) + ", not " +
+                         (in_message() ? "" : "one of ") + std::string(what)));
   }
   return true;
 }
@@ -159,22 +229,23 @@ bool Reader::enter(std::string_view what) {
 }
 
 bool Reader::start_object(std::size_t) {
-  if (in_message() && field_ == "params") {
-    in_params_ = true;
-    ++depth_;
-    return true;
-  }
+  if (in_message() && field_ == "params") return enter_field(Inside::params);
+  if (in_message() && field_ == "where") return enter_field(Inside::where);
   return enter("an object");
 }
 
-bool Reader::start_array(std::size_t) { return enter("an array"); }
+bool Reader::start_array(std::size_t) {
+  if (!in_message() || field_ != "select") return enter("an array");
+  filter.select.emplace();
+  return enter_field(Inside::select);
+}
 
 bool Reader::key(string_t& name) {
-  if (in_params()) param_ = name;
+  if (depth_ == 2) name_ = name;
   if (!in_message()) return true;
   field_ = name;
-  static constexpr std::string_view fields[] = {"action",   "channel", "params",   "since",
-                                                "snapshot", "deliver", "conflate", "interval"};
+  static constexpr std::string_view fields[] = {"action",  "channel",  "params",   "since",  "snapshot",
+                                                "deliver", "conflate", "interval", "select", "where"};
   if (std::ranges::find(fields, name) == std::end(fields))
     complain(bad_request("unknown field " + in_quotes(name) + "; known fields: " + std::string(known_fields)));
   else if (std::ranges::find(seen_, name) != seen_.end())
@@ -208,7 +279,17 @@ std::expected<ClientMessage, MessageError> parse_message(std::string_view text) 
   if (!reader.has_channel && reader.message.action != Action::unsubscribe_all)
     return std::unexpected(bad_request("field 'channel' is missing"));
   if (!reader.message.delivery.sound()) return std::unexpected(bad_request(std::string(unsound_delivery)));
+  if (!reader.filter.empty()) reader.message.delivery.filter = std::make_shared<const Filter>(std::move(reader.filter));
   return std::move(reader.message);
+}
+
+std::optional<MessageError> parse_filter_field(std::string_view field, std::string_view text, Filter& into) {
+  Reader reader;
+  reader.filter = std::move(into);
+  reader.begin_in(field);
+  json::sax_parse(text.begin(), text.end(), &reader);
+  into = std::move(reader.filter);
+  return reader.fatal ? reader.fatal : reader.problem;
 }
 
 }  // namespace restream

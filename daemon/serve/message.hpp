@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,5 +28,8 @@ struct MessageError {
 };
 
 std::expected<ClientMessage, MessageError> parse_message(std::string_view text);
+
+// The value of `select` or `where` alone, as JSON text, into a filter. Says what is wrong with it.
+std::optional<MessageError> parse_filter_field(std::string_view field, std::string_view text, Filter& into);
 
 }  // namespace restream

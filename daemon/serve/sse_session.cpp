@@ -54,6 +54,7 @@ void SseSession::attach() {
                         .params = channel.params,
                         .since = channel.since,
                         .form = request_.delivery.form(Framing::sse),
+                        .filter = request_.delivery.filter,
                         .visitor = {.address = connection_->address(), .access = admission_.access()}},
                        loop.on_loop<Reply>([self = shared_from_this(), place](const Reply& attached) {
                          self->on_attached(place, attached);
@@ -65,7 +66,7 @@ void SseSession::on_attached(std::size_t place, const Reply& attached) {
   --pending_;
   if (attached && !take(place, *attached)) {
     Loop& loop = connection_->loop();
-    loop.feed().detach(loop.number(), attached->channel, request_.delivery.form(Framing::sse), connection_->address());
+    loop.feed().detach(loop.number(), attached->channel, attached->form, connection_->address());
   }
   if (!attached && open_) tell(place, attached.error());
   if (!attached && !open_) refused_.emplace_back(place, attached.error());

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "channel/frame.hpp"
+#include "serve/message.hpp"
 #include "serve/stream_id.hpp"
 
 namespace restream {
@@ -22,6 +23,7 @@ std::unexpected<FeedError> refuse(std::string_view code, std::string message) {
 
 // The names that begin with '_'. `since` is what is to be resumed from.
 std::expected<void, FeedError> read_own(const Params& own, StreamRequest& out, std::string& since) {
+  Filter filter;
   for (const auto& [name, value] : own) {
     if (name == "_since") {
       since = value;
@@ -35,14 +37,19 @@ std::expected<void, FeedError> read_own(const Params& own, StreamRequest& out, s
       const auto interval = parse_interval(value);
       if (!interval) return refuse("invalid_params", "_interval must be " + std::string(interval_form));
       out.delivery.interval = *interval;
+    } else if (name == "_select" || name == "_where") {
+      if (auto problem = parse_filter_field(name.substr(1), value, filter))
+        return refuse("invalid_params", "in the query's " + name + ": " + problem->message);
     } else if (name == "_deliver" && (value == "both" || value == "item" || value == "patch")) {
       out.delivery.deliver = value == "both" ? Deliver::both : value == "item" ? Deliver::item : Deliver::patch;
     } else {
       return refuse("invalid_params", "query name '" + name.substr(0, 64) +
                                           "': a stream knows _since=POSITION, _snapshot=true or false, "
-                                          "_deliver=both, item or patch, _conflate=true or false, and _interval=2s");
+                                          "_deliver=both, item or patch, _conflate=true or false, _interval=2s, "
+                                          "_select=[JSON pointers] and _where={JSON pointer: value}");
     }
   }
+  if (!filter.empty()) out.delivery.filter = std::make_shared<const Filter>(std::move(filter));
   if (!out.delivery.sound()) return refuse("invalid_params", std::string(unsound_delivery));
   return {};
 }

@@ -28,7 +28,7 @@ void Subscriptions::add(const Attached& attached, const Delivery& delivery, std:
   subscription.connection = connection_.get();
   subscription.serial = ++serial_;
   subscription.number = attached.channel;
-  subscription.form = delivery.form(framing_);
+  subscription.form = attached.form;
   subscription.interval = delivery.interval;
   if (delivery.interval > Seconds{0}) ++with_interval_;
   subscription.id_place = id_place;
@@ -117,21 +117,33 @@ std::string Subscriptions::resume_position() const {
 void Subscriptions::on_batch(Subscription& subscription, const Announcement& announcement) {
   // The snapshot will be of this batch or a later one.
   if (subscription.awaiting_snapshot || announcement.last <= subscription.cursor) return;
-  const Frames& bytes = announcement.frames[subscription.form.index()];
-  if (announcement.after == subscription.cursor && has_room(subscription, bytes) && !subscription.reading) {
-    send(subscription, bytes, Outbox::Kind::live);
-    move_cursor(subscription, announcement.last);
-    rest(subscription);
+  const std::size_t form = subscription.form.index();
+  // Every filter in use is in every announcement.
+  const auto* filtered = subscription.form.filter == 0 ? nullptr : announcement.find(subscription.form.filter);
+  const Frames& bytes = filtered == nullptr ? announcement.frames[form] : filtered->frames[form];
+  const std::uint64_t told = filtered == nullptr ? announcement.last - announcement.after : filtered->told;
+  const bool next = bytes && announcement.after == subscription.cursor && !subscription.reading;
+  if (next && (told == 0 || has_room(subscription, bytes))) {
+    take(subscription, bytes, announcement.last, told, Outbox::Kind::live);
   } else {
     wait_turn(subscription);
     read_next();
   }
 }
 
+// Events up to `last`, of which it is told `told`: with a filter maybe of none, and then nothing is sent.
+void Subscriptions::take(Subscription& subscription, const Frames& bytes, std::uint64_t last, std::uint64_t told,
+                         Outbox::Kind kind) {
+  subscription.cursor = last;
+  if (told == 0) return;
+  connection_->loop().stats().deliveries.add(told);
+  send(subscription, bytes, kind);
+  rest(subscription);
+}
+
 // Whether a batch may go straight to the socket.
 bool Subscriptions::has_room(const Subscription& subscription, const Frames& bytes) const {
   const Outbox& outbox = connection_->outbox();
-  if (!bytes) return false;
   // What waits in the queue cannot be conflated any more; in the log it can.
   if (subscription.form.conflated) return outbox.queued() == 0 && !early(subscription);
   return outbox.live_queued() == 0 || outbox.live_queued() + bytes->size() <= connection_->loop().options().send_queue;
@@ -145,12 +157,6 @@ bool Subscriptions::early(const Subscription& subscription) const {
 void Subscriptions::rest(Subscription& subscription) const {
   if (subscription.interval > Seconds{0} && !subscription.behind())
     subscription.due = connection_->loop().clock().steady() + subscription.interval;
-}
-
-// By events that were sent.
-void Subscriptions::move_cursor(Subscription& subscription, std::uint64_t to) {
-  connection_->loop().stats().deliveries.add(to - subscription.cursor);
-  subscription.cursor = to;
 }
 
 void Subscriptions::on_status(Subscription& subscription, const Frames& frame) {
@@ -186,7 +192,7 @@ void Subscriptions::read_next() {
   while (!reading_ && !turns_.empty() && connection_->outbox().queued() < Connection::low_water &&
          !connection_->ending()) {
     const std::uint64_t serial = turns_.front();
-    turns_.pop_front();
+    turns_.erase(turns_.begin());
     const auto found = std::ranges::find(all_, serial, [](const auto& subscription) { return subscription->serial; });
     if (found == all_.end()) continue;
     Subscription& subscription = **found;
@@ -204,7 +210,7 @@ void Subscriptions::read_snapshot(Subscription& subscription) {
   using Reply = std::expected<SnapshotChunk, HistoryProblem>;
   Loop& loop = connection_->loop();
   loop.feed().read_snapshot(
-      subscription.number, framing_,
+      subscription.number, subscription.form,
       loop.on_loop<Reply>([weak = weak_from_this(), serial = subscription.serial](const Reply& chunk) {
         if (const auto self = weak.lock()) self->on_snapshot(serial, chunk);
       }));
@@ -253,11 +259,9 @@ void Subscriptions::on_history(std::uint64_t serial, const std::expected<History
   }
   if (!chunk) return read_later(*subscription, chunk.error().message);
   // Announced events are in the log; should the log disagree, asking at once again would only keep it busy.
-  if (!chunk->frames || chunk->last <= subscription->cursor) return read_later(*subscription, {});
-  send(*subscription, chunk->frames);
+  if (chunk->last <= subscription->cursor) return read_later(*subscription, {});
   subscription->excused = false;
-  move_cursor(*subscription, chunk->last);
-  rest(*subscription);
+  take(*subscription, chunk->frames, chunk->last, chunk->told, Outbox::Kind::other);
   settle(*subscription);
 }
 

@@ -119,13 +119,14 @@ void WsSession::subscribe(ClientMessage message) {
                         .params = std::move(message.params),
                         .since = std::move(message.since),
                         .form = message.delivery.form(framing_),
+                        .filter = message.delivery.filter,
                         .visitor = {.address = connection_->address(), .access = admission_.access()}};
   // Even when the client has left meanwhile, what was attached must be detached.
   const auto reply = [weak = weak_from_this(), &loop, address = connection_->address(),
-                      form = message.delivery.form(framing_), delivery = message.delivery](const Reply& attached) {
+                      delivery = message.delivery](const Reply& attached) {
     const auto self = weak.lock();
     const bool wanted = self && self->on_attached(attached, delivery);
-    if (attached && !wanted) loop.feed().detach(loop.number(), attached->channel, form, address);
+    if (attached && !wanted) loop.feed().detach(loop.number(), attached->channel, attached->form, address);
     if (self) self->done();
   };
   loop.feed().attach(std::move(request), loop.on_loop<Reply>(reply));

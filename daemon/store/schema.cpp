@@ -63,7 +63,14 @@ CREATE TABLE quota (
 ) STRICT;
 )";
 
-constexpr std::array migrations_in_order = {version_1, version_2};
+// What was before an event, for those who see the channel through a filter. The events that are there have none.
+constexpr const char* version_3 = R"(
+ALTER TABLE event ADD COLUMN undo TEXT NOT NULL DEFAULT '';
+ALTER TABLE channel ADD COLUMN undoable INTEGER NOT NULL DEFAULT 1;
+UPDATE channel SET undoable = head + 1;
+)";
+
+constexpr std::array migrations_in_order = {version_1, version_2, version_3};
 
 }  // namespace
 

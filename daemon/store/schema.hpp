@@ -10,6 +10,8 @@ namespace restream {
 
 // In the file's header: whose file it is. "rstr" in ASCII.
 constexpr std::int64_t application_id = 0x72737472;
+// Instead of it in a copy that nobody has begun to use. "rstc".
+constexpr std::int64_t copy_application_id = 0x72737463;
 
 // What turns version n-1 into version n is at place n-1. Append only: files of every version are out there.
 std::span<const char* const> schema_migrations();

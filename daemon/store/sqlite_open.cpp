@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -122,10 +124,11 @@ std::optional<StoreOpenError> create(const fs::path& path) {
 }
 
 // Everything that can be said against the file, in the order in which it makes sense.
-std::optional<StoreOpenError> refuse(sqlite3* database, const fs::path& path, std::int64_t& version) {
+std::optional<StoreOpenError> refuse(sqlite3* database, const fs::path& path, std::int64_t& version, bool& copy) {
   auto answer = ask(database, path, "PRAGMA application_id");
   if (!answer) return answer.error();
-  if (answer->number != application_id) return damaged(path, "is a database of another program");
+  copy = answer->number == copy_application_id;
+  if (!copy && answer->number != application_id) return damaged(path, "is a database of another program");
   answer = ask(database, path, "PRAGMA user_version");
   if (!answer) return answer.error();
   version = answer->number;
@@ -144,6 +147,25 @@ std::optional<StoreOpenError> refuse(sqlite3* database, const fs::path& path, st
   return std::nullopt;
 }
 
+// A copy that is put to use is a past that the subscribers have left behind: what comes now gets offsets that other
+// events have had. With new epochs nobody can mistake one for the other.
+void begin_anew(sqlite3* database) {
+  execute(database, ("BEGIN IMMEDIATE; UPDATE channel SET epoch = random(); PRAGMA application_id=" +
+                     std::to_string(application_id) + "; COMMIT")
+                        .c_str());
+}
+
+// Whether the file, without its log, is a copy that nobody has begun to use.
+bool is_untouched_copy(const fs::path& path) {
+  constexpr std::streamoff where = 68;  // of the application's id in a database's header, most significant byte first
+  std::array<char, 4> bytes{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file.seekg(where) || !file.read(bytes.data(), bytes.size())) return false;
+  std::int64_t id = 0;
+  for (const char byte : bytes) id = id << 8 | static_cast<unsigned char>(byte);
+  return id == copy_application_id;
+}
+
 std::expected<Database, StoreOpenError> open_existing(const fs::path& path) {
   auto opened = connect(path, SQLITE_OPEN_READWRITE);
   if (!opened) return opened;
@@ -155,7 +177,14 @@ std::expected<Database, StoreOpenError> open_existing(const fs::path& path) {
   // EXCLUSIVE: one connection, and no -shm file to be mapped, which a full disk could turn into a SIGBUS.
   if (auto mode = ask(database, path, "PRAGMA locking_mode=EXCLUSIVE"); !mode) return std::unexpected(mode.error());
   std::int64_t version = 0;
-  if (auto error = refuse(database, path, version)) return std::unexpected(*error);
+  bool copy = false;
+  if (auto error = refuse(database, path, version, copy)) return std::unexpected(*error);
+  try {
+    // Before there is a log beside it, so that a log beside a copy is never its own.
+    if (copy) begin_anew(database);
+  } catch (const StoreError& error) {
+    return std::unexpected(StoreOpenError{Kind::io, path.string() + ": " + error.what()});
+  }
   const auto journal = ask(database, path, "PRAGMA journal_mode=WAL");
   if (!journal) return std::unexpected(journal.error());
   if (journal->text != "wal")
@@ -201,6 +230,9 @@ std::expected<std::unique_ptr<Store>, StoreOpenError> open_sqlite_store(const fs
     if (auto failed = create(path)) return std::unexpected(*failed);
   } else if (fs::is_regular_file(path, error) && fs::file_size(path, error) == 0) {
     return std::unexpected(damaged(path, "is empty"));
+  } else if (fs::exists(log, error) && is_untouched_copy(path)) {
+    return std::unexpected(StoreOpenError{Kind::damaged, path.string() + " is a backup that was put back beside the " +
+                                                             log.string() + " of another; move that one away"});
   }
   auto database = open_existing(path);
   if (!database) return std::unexpected(database.error());

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "store/quota_uses.hpp"
+#include "store/sqlite_copy.hpp"
 #include "store/sqlite_database.hpp"
 #include "store/statement.hpp"
 
@@ -36,7 +37,8 @@ std::vector<std::string> unpack_order(std::string_view blob) {
 }
 
 constexpr std::string_view channel_columns =
-    "SELECT key, id, epoch, head, first, items, last_poll, not_before, failures, last_demand FROM channel";
+    "SELECT key, id, epoch, head, first, items, last_poll, not_before, failures, last_demand, undoable "
+    "FROM channel";
 
 struct Row {
   std::int64_t key = 0;
@@ -54,6 +56,7 @@ Row read_row(Statement& statement) {
                          .not_before = statement.optional_time(7),
                          .failures = static_cast<std::uint32_t>(statement.integer(8)),
                          .last_demand = statement.time(9)};
+  row.record.undoable = statement.unsigned_integer(10);
   return row;
 }
 
@@ -84,6 +87,9 @@ class SqliteStore final : public Store {
                                                         std::size_t max_bytes) override;
   std::vector<QuotaRecord> quotas() override;
   void commit(std::span<const Write> writes) override;
+  std::unique_ptr<StoreCopy> copy(const std::filesystem::path& directory) override {
+    return copy_sqlite(db_, directory / "restream.db");
+  }
 
  private:
   // Resets the statement however the function ends: one that is left in mid-row would keep the read open.
@@ -144,10 +150,10 @@ class SqliteStore final : public Store {
   Statement drop_item_{db_, "DELETE FROM item WHERE channel = ? AND id = ?"};
   Statement drop_items_{db_, "DELETE FROM item WHERE channel = ?"};
   Statement put_event_{db_,
-                       "INSERT INTO event (channel, position, time, kind, id, json, patch) "
-                       "VALUES (?, ?, ?, ?, ?, ?, ?)"};
+                       "INSERT INTO event (channel, position, time, kind, id, json, patch, undo) "
+                       "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"};
   Statement get_events_{db_,
-                        "SELECT position, time, kind, id, json, patch FROM event "
+                        "SELECT position, time, kind, id, json, patch, undo FROM event "
                         "WHERE channel = ? AND position > ? ORDER BY position"};
   Statement oldest_events_{db_, "SELECT position, time FROM event WHERE channel = ? ORDER BY position"};
   Statement drop_events_{db_, "DELETE FROM event WHERE channel = ? AND position < ?"};
@@ -220,7 +226,8 @@ std::expected<std::vector<Event>, HistoryGone> SqliteStore::events(const std::st
                           .change = {.kind = static_cast<ChangeKind>(get_events_.integer(2)),
                                      .id = get_events_.string(3),
                                      .item = get_events_.string(4),
-                                     .patch = get_events_.string(5)}});
+                                     .patch = get_events_.string(5),
+                                     .undo = get_events_.string(6)}});
   }
   return found;
 }
@@ -270,7 +277,7 @@ void SqliteStore::apply(const PollWrite& write) {
       const Change& change = event.change;
       put_event_
           .bind(row.key, ++offset, event.time, static_cast<std::int64_t>(change.kind), change.id, change.item,
-                change.patch)
+                change.patch, change.undo)
           .run();
     }
     row.record.head.offset = offset;

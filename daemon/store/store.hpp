@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,6 +37,7 @@ struct ChannelRecord {
   std::uint64_t first = 1;  // the oldest event still kept; head.offset + 1 when none is
   std::uint64_t items = 0;  // in the snapshot
   Schedule schedule;
+  std::uint64_t undoable = 1;  // events from this one on hold their undo; those before it are of an older restream
 };
 
 // What is remembered of one item besides its bytes.
@@ -124,6 +126,19 @@ class StoreError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A copy of all that a store keeps, made a piece at a time so that commits go on between the pieces. It may outlive
+// its store, but can then not be finished; one that is not finished leaves nothing behind.
+class StoreCopy {
+ public:
+  StoreCopy() = default;
+  StoreCopy(const StoreCopy&) = delete;
+  StoreCopy& operator=(const StoreCopy&) = delete;
+  virtual ~StoreCopy() = default;
+
+  // Copies the next piece. True when the copy is whole, on disk, and as of now. Throws StoreError; then it is over.
+  [[nodiscard]] virtual bool step() = 0;
+};
+
 class Store {
  public:
   Store() = default;
@@ -154,6 +169,13 @@ class Store {
 
   // In their order. Times are kept to the millisecond.
   virtual void commit(std::span<const Write> writes) = 0;
+
+  // Begins a copy in `directory`, which must be there; it replaces one that is there already when it is whole. Channels
+  // of a store that is opened on a copy have new epochs: after the copy was made other events may have had the offsets
+  // that come next. A store that nothing outlives need not have it.
+  [[nodiscard]] virtual std::unique_ptr<StoreCopy> copy(const std::filesystem::path& directory) {
+    throw StoreError("there is nothing to copy to " + directory.string() + ": this store is in memory alone");
+  }
 };
 
 }  // namespace restream

@@ -57,7 +57,7 @@ test("an interval: at most so often, the newest state of each item, on the one p
 
 test("conflate: one that stopped reading finds the newest state, not all that was between", async () => {
   const params = { name: "newest" };
-  const text = "x".repeat(400_000);
+  const text = "x".repeat(800_000);
   await upstream.setList("newest", [{ id: "a", n: 0, text }, { id: "gone" }]);
   const fast = await daemon.subscriber();
   await fast.subscribe("list-complete", params, { deliver: "patch" });
@@ -66,8 +66,11 @@ test("conflate: one that stopped reading finds the newest state, not all that wa
   await slow.subscribe("list-complete", params, { conflate: true });
   await slow.waitForItems("list-complete", params, ["a", "gone"]);
   slow.socket.pause();
-  const rounds = 60;
-  for (let n = 1; n <= rounds; ++n) {
+  // It must not be paused for so long that it counts as gone: 10 s.
+  const start = Date.now();
+  let rounds = 0;
+  while (rounds < 12 || (rounds < 60 && Date.now() - start < 5000)) {
+    const n = ++rounds;
     await upstream.setList("newest", [{ id: "a", n, text }]);
     await fast.waitFor("updated_item", ({ patch }) => patch.some(({ path, value }) => path === "/n" && value === n));
   }

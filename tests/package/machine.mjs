@@ -26,12 +26,16 @@ export class Machine {
       if (this.#leader && !nspawn.end) await this.try("systemctl", "poweroff");
       await nspawn.waitForEnd(seconds(30));
     });
-    this.#leader = await eventually(() => (nspawn.end ? fail(nspawn) : child(nspawn.pid)), { what: "a first process" });
-    await eventually(async () => /running|degraded/.test((await this.try("systemctl", "is-system-running")).out), {
-      within: seconds(60),
-      every: 200,
-      what: "a booted machine",
+    this.#leader = await eventually(() => (nspawn.end ? fail(nspawn) : firstProcess(nspawn.pid)), { what: "a first process" });
+    let said;
+    const booted = async () => /running|degraded/.test((said = await this.try("systemctl", "is-system-running")).out);
+    await eventually(booted, { within: seconds(120), every: 500, what: "a booted machine" }).catch((error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(said)}\n${nspawn.log()}\n${nspawn.output()}`);
     });
+  }
+
+  get booted() {
+    return Boolean(this.#leader);
   }
 
   // Runs a command in the machine, as root; gives {code, out, err}.
@@ -44,7 +48,7 @@ export class Machine {
   // As above; fails when it does.
   async run(...words) {
     const { code, out, err } = await this.try(...words);
-    if (code !== 0) throw new Error(`${words.join(" ")}: code ${code}\n${err}\n${out}\n${await this.journal()}`);
+    if (code !== 0) throw new Error(`${words.join(" ")}: code ${code}\n${err}\n${out}`);
     return out;
   }
 
@@ -77,7 +81,8 @@ function fail(nspawn) {
   throw new Error(`systemd-nspawn ended:\n${nspawn.log()}\n${nspawn.output()}`);
 }
 
-function child(pid) {
-  const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
-  return first ? Number(first) : null;
+// systemd-nspawn has a helper before: the machine's first process is the one that has number 1 there.
+function firstProcess(nspawn) {
+  const children = readFileSync(`/proc/${nspawn}/task/${nspawn}/children`, "utf8").trim().split(" ");
+  return Number(children.find((pid) => pid && /^NSpid:.*\s1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8")))) || null;
 }

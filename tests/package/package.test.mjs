@@ -2,6 +2,7 @@
 // reloaded, hung, stopped, removed and purged. One step after the other; the first that fails ends it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { curl, eventually, Process, PROGRAMS, Replica, seconds, startUpstream, subscriber } from "../e2e/harness.mjs";
 import { Machine } from "./machine.mjs";
 
@@ -16,9 +17,14 @@ let failed = false;
 
 function step(name, work) {
   test(name, { timeout: seconds(300) }, async (context) => {
-    if (failed) return context.skip("a step before it failed");
+    if (failed && !process.env.RESTREAM_GO_ON) return context.skip("a step before it failed");
     failed = true;
-    await work(context);
+    try {
+      await work(context);
+    } catch (error) {
+      if (!machine.booted) throw error;
+      throw new Error(`${error.message}\n--- the journal's last lines:\n${await machine.journal()}`, { cause: error });
+    }
     failed = false;
   });
 }
@@ -34,22 +40,34 @@ function configure(text) {
   machine.write(CONFIG, `${packaged}\n${text}`);
 }
 const listening = (interval) => `fetchers:
-  nyt-top: {origin: '${upstream.url}', allow_private: true, poll_interval: ${interval}, force_interval: true}
+  nyt-top: {origin: '${upstream.url}', allow_private: true, poll_interval: ${interval}, force_interval: true,
+            quota: {calls: 100000, per: hour}}
   list: {origin: '${upstream.url}', allow_private: true, poll_interval: ${interval}, force_interval: true}
 `;
 
-// One change upstream, as it comes to a subscriber.
+// One change upstream, as it comes to a subscriber. A replica complains of a hole or a repetition in the offsets.
 async function change(socket, replica) {
-  socket.forget();
+  const before = socket.messages.length;
+  const heard = () => socket.messages.slice(before).some(({ type, channel }) => type === "updated_item" && channel === "nyt-top");
   await upstream.change();
-  await socket.waitFor("updated_item", ({ channel }) => channel === "nyt-top", { within: seconds(20) });
+  await eventually(heard, { within: seconds(20), what: "a change" });
   replica.follow(socket);
+}
+
+// What the replica made of the events is what the daemon has. (It may have more: stories that have left the front page.)
+async function equalToDaemon(socket, replica) {
+  const equal = async () => {
+    const { items } = await getJson("/channels/nyt-top?section=home");
+    replica.follow(socket);
+    return items.length > 0 && items.every(({ id, item }) => isDeepStrictEqual(replica.items.get(id), item));
+  };
+  await eventually(equal, { every: 200, what: "the items that the daemon has" });
 }
 
 step("a Debian 12 boots", () => machine.boot());
 
 step("apt-get install gives a running service that is ready", async () => {
-  await machine.run("apt-get", "install", "-y", "--no-download", "/debs/restream.deb");
+  await machine.run("apt-get", "install", "-y", "/debs/restream.deb");
   assert.equal(await machine.property("ActiveState"), "active");
   assert.equal(await machine.property("Type"), "notify");
   await ready();
@@ -81,7 +99,7 @@ step("the service's user owns the keystore and the state, and nobody else sees i
   const modes = await machine.run("stat", "-c", "%U %a %n", "/etc/restream/keys.restream", "/etc/restream/master.key", "/var/lib/restream");
   assert.deepEqual(modes.trim().split("\n"), [
     "restream 600 /etc/restream/keys.restream",
-    "root 400 /etc/restream/master.key",
+    "root 600 /etc/restream/master.key",
     "restream 700 /var/lib/restream",
   ]);
 });
@@ -140,7 +158,7 @@ step("wscat hears a channel", async () => {
 });
 
 step("a plugin is built with nothing but restream-sdk, and dropped in", async () => {
-  await machine.run("apt-get", "install", "-y", "--no-download", "/debs/restream-sdk.deb");
+  await machine.run("apt-get", "install", "-y", "/debs/restream-sdk.deb");
   await machine.run("cmake", "-S", "/plugin", "-B", "/plugin/build");
   await machine.run("cmake", "--build", "/plugin/build");
   await machine.run("restream-plugin", "check", "/plugin/build/list.so");
@@ -185,7 +203,7 @@ step("an upgrade keeps configuration, keys and state, and a client that resumes 
   await change(socket, replica);
   const before = { position: replica.position, keys: await machine.run("sha256sum", "/etc/restream/keys.restream", "/etc/restream/master.key", CONFIG), pid: await mainPid() };
   const goodbye = socket.waitForClose(seconds(60));
-  const upgrade = machine.run("apt-get", "install", "-y", "--no-download", "/newer/restream.deb", "/newer/restream-sdk.deb");
+  const upgrade = machine.run("apt-get", "install", "-y", "/newer/restream.deb", "/newer/restream-sdk.deb");
   const changing = setInterval(() => upstream.change(), 500);
   assert.equal((await goodbye).code, 1001);
   replica.follow(socket);
@@ -197,9 +215,8 @@ step("an upgrade keeps configuration, keys and state, and a client that resumes 
   socket = await subscriber(URL);
   const { resumed } = await socket.subscribe("nyt-top", HOME, { since: replica.position });
   assert.equal(resumed, true);
-  await change(socket, replica); // fails on a hole or a repetition in the offsets
-  const truth = await getJson("/channels/nyt-top?section=home");
-  assert.deepEqual(truth.items.map(({ id }) => id).sort(), [...replica.items.keys()].sort());
+  await change(socket, replica);
+  await equalToDaemon(socket, replica);
   assert.equal(await machine.run("sha256sum", "/etc/restream/keys.restream", "/etc/restream/master.key", CONFIG), before.keys);
   await socket.close();
 });
@@ -224,6 +241,7 @@ step("a daemon that hangs is replaced by the watchdog, and what was seen is resu
   const { resumed } = await again.subscribe("nyt-top", HOME, { since: replica.position });
   assert.equal(resumed, true);
   await change(again, replica);
+  await equalToDaemon(again, replica);
   await again.close();
   await machine.run("rm", "-r", "/run/systemd/system/restream.service.d");
   await machine.run("systemctl", "daemon-reload");
@@ -238,10 +256,17 @@ step("the master key may be an encrypted credential, and the plain file taken aw
     "/etc/systemd/system/restream.service.d/master.conf",
     "[Service]\nLoadCredential=\nLoadCredentialEncrypted=master:/etc/restream/master.cred\n",
   );
+  const good = machine.read(CONFIG);
+  machine.write(CONFIG, `${good}\nkeys: {master_key: "credential:master"}\n`);
   await machine.run("systemctl", "daemon-reload");
   await machine.run("systemctl", "restart", "restream");
   await ready();
   assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
+  // As docs/operations.md has it for restream-keys.
+  const encrypted = ["systemd-run", "--quiet", "--wait", "--pipe", "-p", "LoadCredentialEncrypted=master:/etc/restream/master.cred"];
+  const list = await machine.run(...encrypted, "restream-keys", "--master-key", "credential:master", "list");
+  assert.match(list, /nyt-top.*api-key/s);
+  machine.write(CONFIG, good);
   await machine.run("rm", "-r", "/etc/systemd/system/restream.service.d");
   await machine.run("mv", "/root/master.key", "/etc/restream/master.key");
   await machine.run("systemctl", "daemon-reload");
@@ -258,6 +283,60 @@ step("an empty configuration works, too", async () => {
   machine.write(CONFIG, good);
   await machine.run("systemctl", "restart", "restream");
   await ready();
+});
+
+step("a backup is made beside the running service, and put back", async () => {
+  const replica = new Replica("nyt-top", HOME);
+  let socket = await subscriber(URL);
+  await socket.subscribe("nyt-top", HOME);
+  await change(socket, replica);
+  const pid = await mainPid();
+  await machine.run("restreamctl", "backup");
+  await machine.run("tar", "-C", "/", "--exclude=master.key", "-czf", "/root/backup.tar.gz", "var/lib/restream/backup", "etc/restream");
+  assert.equal(await mainPid(), pid);
+  await change(socket, replica); // after the backup
+  const added = await machine.tryWithInput("a value set after the backup", "restream-keys", "set", "list", "late");
+  assert.equal(added.code, 0, added.err);
+  await eventually(async () => (await fetcher("list")).keys.late === "unused", { every: 100, what: "the later key" });
+  await socket.close();
+
+  // Everything is lost but the master key, which is kept elsewhere.
+  await machine.run("cp", "-p", "/etc/restream/master.key", "/root/master.key");
+  await machine.run("systemctl", "stop", "restream");
+  await machine.run("sh", "-c", "rm -r /var/lib/restream/* /etc/restream/*");
+  await machine.run("tar", "-C", "/", "-xzf", "/root/backup.tar.gz");
+  await machine.run("cp", "-a", "/var/lib/restream/backup/.", "/var/lib/restream/");
+  await machine.run("mv", "/root/master.key", "/etc/restream/master.key");
+  await machine.run("systemctl", "start", "restream");
+  await ready();
+  assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
+  assert.equal((await fetcher("list")).keys.late, undefined);
+  socket = await subscriber(URL);
+  const { resumed } = await socket.subscribe("nyt-top", HOME, { since: replica.position });
+  assert.equal(resumed, false); // its position is of events that never were
+  const again = new Replica("nyt-top", HOME).follow(socket);
+  await change(socket, again);
+  await equalToDaemon(socket, again);
+  await socket.close();
+});
+
+step("an older keystore beside newer state is refused until it is accepted", async () => {
+  await machine.run("cp", "-p", "/etc/restream/keys.restream", "/root/keys.restream");
+  const added = await machine.tryWithInput("a newer value", "restream-keys", "set", "list", "later");
+  assert.equal(added.code, 0, added.err);
+  await machine.run("systemctl", "restart", "restream");
+  await ready();
+  await machine.run("systemctl", "stop", "restream");
+  await machine.run("cp", "-p", "/root/keys.restream", "/etc/restream/keys.restream");
+  assert.notEqual((await machine.try("systemctl", "start", "restream")).code, 0);
+  await machine.journalHas(/--accept-rollback/);
+  await machine.run("systemctl", "stop", "restream");
+  const as = ["systemd-run", "--quiet", "--wait", "--pipe", "-p", "User=restream", "-p", "LoadCredential=master:/etc/restream/master.key"];
+  await machine.run(...as, "restreamd", "--accept-rollback");
+  await machine.run("systemctl", "reset-failed", "restream");
+  await machine.run("systemctl", "start", "restream");
+  await ready();
+  assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
 });
 
 step("a stop sends subscribers away with 1001, and ends in time with code 0", async () => {
@@ -283,13 +362,14 @@ step("remove leaves configuration, keys and state; an install finds them again",
   await machine.run("apt-get", "remove", "-y", "restream", "restream-sdk");
   assert.equal((await machine.try("systemctl", "is-active", "restream")).code === 0, false);
   await machine.run("test", "-s", "/etc/restream/keys.restream", "-a", "-s", "/etc/restream/master.key", "-a", "-s", CONFIG, "-a", "-d", "/var/lib/restream");
-  await machine.run("apt-get", "install", "-y", "--no-download", "/newer/restream.deb");
+  await machine.run("apt-get", "install", "-y", "/newer/restream.deb");
   await ready();
   assert.equal((await fetcher("nyt-top")).keys["api-key"], "present");
 });
 
-step("purge removes them", async () => {
+step("purge removes them, and leaves nothing but the plugin that was dropped in", async () => {
   await machine.run("apt-get", "purge", "-y", "restream");
-  for (const path of ["/etc/restream", "/var/lib/restream", "/usr/lib/restream", "/usr/libexec/restream"])
+  for (const path of ["/etc/restream", "/var/lib/restream", "/usr/libexec/restream", "/usr/share/restream", "/usr/bin/restreamd"])
     assert.notEqual((await machine.try("test", "-e", path)).code, 0, path);
+  assert.equal((await machine.run("find", "/usr/lib/restream", "-type", "f")).trim(), "/usr/lib/restream/plugins/list.so");
 });

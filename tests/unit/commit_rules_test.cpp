@@ -118,6 +118,25 @@ TEST_CASE("A patch applies to the item that was told last") {
   CHECK(bench.tell(R"({"id":"a","n":2,"views":6})") == Told{});
 }
 
+TEST_CASE("Each event says what was before it, so that it can be undone") {
+  Bench bench;
+  bench.with = rules(true);
+  bench.tell(R"({"id":"a","n":1.50,"t":"x"},{"id":"b"})");
+  bench.tell(R"({"id":"a","n":2,"t":"x"},{"id":"b"})");
+  const int reads = bench.store.item_reads;
+  bench.tell(R"({"id":"b"})");
+  CHECK(bench.store.item_reads == reads);
+  bench.tell(R"({"id":"b"})");
+  CHECK(bench.store.item_reads == reads + 1);  // only what is removed
+  const auto events = bench.store.events("c", {.epoch = 7, .offset = 0}, 10000).value();
+  REQUIRE(events.size() == 4);
+  CHECK(events[0].change.undo.empty());
+  CHECK(events[2].change.kind == ChangeKind::updated_item);
+  CHECK(events[2].change.undo == R"([{"op":"replace","path":"/n","value":1.50}])");
+  CHECK(events[3].change.kind == ChangeKind::removed_item);
+  CHECK(events[3].change.undo == R"({"id":"a","n":2,"t":"x"})");
+}
+
 TEST_CASE("Rules that change do not make items look changed") {
   Bench bench;
   bench.poll(R"({"id":"a","n":1,"views":1})");

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "diff/diff.hpp"
+#include "diff/json_reader.hpp"
 
 using nlohmann::json;
 using restream::content_fingerprint;
@@ -160,4 +161,47 @@ TEST_CASE("The content fingerprint of a known item stays the same over releases"
   CHECK(print == content_fingerprint(R"({"n":[15e-1,true,null,"\u00e9"],"id":"a"})", {}));
   CHECK(print.high == 0x8338d71cd67e1f8d);
   CHECK(print.low == 0xfb3b54c82662234e);
+}
+
+TEST_CASE(
+    "A patch back undoes the patch, is applied as nlohmann applies it, and is never longer than the item by much") {
+  RandomJson random(7);
+  for (int round = 0; round < 3000; ++round) {
+    const json before = random.object(4);
+    json after = before;
+    if (round % 4 == 0)
+      after = random.object(4);
+    else
+      random.disturb(after, 1 + round % 3);
+    const std::string old_text = before.dump();
+    const std::string new_text = after.dump();
+    INFO(old_text << " to " << new_text);
+    const restream::Patches patches = restream::make_patches(old_text, new_text);
+    CHECK(patches.forward == make_patch(old_text, new_text));
+    REQUIRE(json::parse(*restream::apply_patch(old_text, patches.forward)) == after);
+    REQUIRE(json::parse(*restream::apply_patch(new_text, patches.back)) == before);
+    CHECK(patches.back.size() <= old_text.size() + 50);
+  }
+}
+
+TEST_CASE("A patch that does not fit is not applied") {
+  for (const char* patch :
+       {"", "{}", "[1]", R"([{"op":"remove","path":"/x"}])", R"([{"op":"replace","path":"/x/y","value":1}])",
+        R"([{"op":"add","path":"/l/9","value":1}])", R"([{"op":"replace","path":"/l/1","value":1}])",
+        R"([{"op":"add","path":"/a"}])", R"([{"op":"add","path":"/a/b","value":1}])"}) {
+    INFO(patch);
+    CHECK_FALSE(restream::apply_patch(R"({"a":1,"l":[1]})", patch));
+  }
+}
+
+TEST_CASE("Items as deep as they may be are patched and put back") {
+  const auto deep = [](const std::string& inside) {
+    return std::string(restream::max_json_depth - 1, '[') + inside + std::string(restream::max_json_depth - 1, ']');
+  };
+  const std::string before = R"({"a":)" + deep("1") + "}";
+  for (const std::string& after : {R"({"a":)" + deep("2") + "}", std::string("{}")}) {
+    const restream::Patches patches = restream::make_patches(before, after);
+    CHECK(*restream::apply_patch(before, patches.forward) == after);
+    CHECK(*restream::apply_patch(after, patches.back) == before);
+  }
 }

@@ -22,8 +22,8 @@ class Run {
     feed.read_events = [this](ChannelNumber, std::uint64_t after, Form form, std::size_t, auto reply) {
       pending_ = [this, after, form, reply] { return events_after(after, form, reply); };
     };
-    feed.read_snapshot = [this](ChannelNumber, Framing framing, auto reply) {
-      pending_ = [this, framing, reply] { return snapshot(framing, reply); };
+    feed.read_snapshot = [this](ChannelNumber, Form form, auto reply) {
+      pending_ = [this, form, reply] { return snapshot(form.framing, reply); };
     };
     feed.detach = [this](ServeNumber, ChannelNumber, Form, const std::string&) { attached_ = false; };
     wire.connection->on_room = [this] {
@@ -179,7 +179,8 @@ class Run {
   std::function<void()> events_after(std::uint64_t after, Form form, const Reply& reply) const {
     if (after + 1 < first_) return [reply] { reply(std::unexpected(HistoryProblem{.gone = true, .message = {}})); };
     const std::uint64_t last = std::min(committed_, after + chunk);
-    HistoryChunk found{.frames = last > after ? frames(after, last, form) : nullptr, .last = last};
+    HistoryChunk found{
+        .frames = last > after ? frames(after, last, form) : nullptr, .last = last, .told = last - after};
     return [reply, found] { reply(found); };
   }
   template <typename Reply>

@@ -84,11 +84,13 @@ Feed FakeCore::feed() {
                             std::to_string(request.form.index()) + '/' + request.visitor.address;
     ++counts_[key];
     Attached attached{.channel = one.number,
+                      .form = request.form,
                       .label = one.label,
                       .head = {.epoch = fake_epoch, .offset = one.events.size()},
                       .resumed = false,
                       .cursor = 0,
                       .status = nullptr};
+    if (request.filter) attached.form.filter = 1;
     const auto since = parse_position(request.since);
     if (since && since->epoch == fake_epoch && since->offset + 1 >= one.first && since->offset <= one.events.size()) {
       attached.resumed = true;
@@ -124,19 +126,23 @@ Feed FakeCore::feed() {
     if (form.conflated) {
       Conflation conflation;
       conflation.add({one.events.begin() + static_cast<std::ptrdiff_t>(after), one.events.end()});
-      chunk.frames = frame_events(*one.label, fake_epoch, conflation.take(), form);
+      const std::vector<Event> events = conflation.take();
+      chunk.told = events.size();
+      chunk.frames = frame_events(*one.label, fake_epoch, events, form);
       chunk.last = one.events.size();
       return answer(hold_reads, [done = std::move(done), chunk] { done(chunk); });
     }
     std::string bytes;
     for (std::uint64_t i = after; i < one.events.size() && (bytes.empty() || bytes.size() < max_bytes); ++i) {
-      bytes += *frame_events(*one.label, fake_epoch, std::span(one.events).subspan(i, 1), form);
       chunk.last = i + 1;
+      if (form.filter != 0 && filter_odd && chunk.last % 2 == 1) continue;
+      bytes += *frame_events(*one.label, fake_epoch, std::span(one.events).subspan(i, 1), form);
+      ++chunk.told;
     }
     if (!bytes.empty()) chunk.frames = std::make_shared<const std::string>(std::move(bytes));
     answer(hold_reads, [done = std::move(done), chunk] { done(chunk); });
   };
-  feed.read_snapshot = [this](ChannelNumber number, Framing framing,
+  feed.read_snapshot = [this](ChannelNumber number, Form form,
                               std::function<void(std::expected<SnapshotChunk, HistoryProblem>)> done) {
     const std::scoped_lock lock(mutex_);
     ++reads_;
@@ -144,7 +150,7 @@ Feed FakeCore::feed() {
     const Channel& one = *by_number(number);
     SnapshotChunk chunk;
     chunk.offset = one.events.size();
-    chunk.frames = encode(framing, "snapshot", at(chunk.offset),
+    chunk.frames = encode(form.framing, "snapshot", at(chunk.offset),
                           snapshot_json(*one.label, {.epoch = fake_epoch, .offset = chunk.offset}, {}));
     answer(hold_reads, [done = std::move(done), chunk] { done(chunk); });
   };
@@ -198,6 +204,13 @@ void FakeCore::publish(const std::string& fetcher, std::size_t count, std::size_
   for (std::size_t form = 0; form < forms; ++form)
     announcement.frames[form] =
         frame_events(*one.label, fake_epoch, std::span(one.events).subspan(announcement.after), form_at(form));
+  Announcement::Filtered& filtered = announcement.filtered.emplace_back();
+  filtered.filter = 1;
+  std::vector<Event> seen(one.events.begin() + static_cast<std::ptrdiff_t>(announcement.after), one.events.end());
+  if (filter_odd) std::erase_if(seen, [](const Event& event) { return event.offset % 2 == 1; });
+  filtered.told = seen.size();
+  for (std::size_t form = 0; form < forms; ++form)
+    filtered.frames[form] = frame_events(*one.label, fake_epoch, seen, form_at(form));
   announce(std::move(announcement));
 }
 

@@ -72,6 +72,8 @@ class FakeCore {
 
   // How many ids the events that are appended take turns with; 0: each has its own.
   std::atomic<std::uint64_t> ids = 0;
+  // Filters are one, and do not show events of odd offsets.
+  std::atomic<bool> filter_odd = false;
   std::atomic<bool> ready = true;
   std::atomic<bool> reads_fail = false;
   std::string status_at_attach;  // the state that attach() reports; empty: live

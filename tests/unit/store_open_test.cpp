@@ -224,3 +224,34 @@ TEST_CASE("Older schemas are brought up step by step, and a step that fails leav
   CHECK(number("SELECT count(*) FROM sqlite_master WHERE name = 'b'") == 0);
   sqlite3_close(database);
 }
+
+TEST_CASE("Events of before there were undos have none, and the channel says from where on they do") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "restream.db";
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(path.c_str(), &database) == SQLITE_OK);
+  migrate(database, 0, schema_migrations().first(2));
+  sqlite3_close(database);
+  run_sql(path, "PRAGMA application_id=" + std::to_string(application_id) +
+                    ";INSERT INTO channel (id, epoch, head, first, items, failures, last_demand) "
+                    "VALUES ('old', 7, 2, 1, 0, 0, 0)"
+                    ";INSERT INTO event VALUES (1, 1, 0, 1, 'a', '{}', ''), (1, 2, 0, 3, 'a', '', '')");
+  {
+    const auto store = open(directory.path());
+    CHECK(store->channel("old")->undoable == 3);
+    PollWrite write = poll("old", 2, {"b"});
+    write.events = std::make_shared<EventBatch>(
+        EventBatch{.after = 2,
+                   .events = {{.offset = 3, .time = at(0), .change = {ChangeKind::removed_item, "b", "", "", "{1}"}}}});
+    commit(*store, write);
+    commit(*store, poll("fresh", 0, {"c"}));
+  }
+  const auto store = open(directory.path());
+  CHECK(store->channel("old")->undoable == 3);
+  CHECK(store->channel("fresh")->undoable == 1);
+  const auto events = store->events("old", {.epoch = 7, .offset = 0}, 1000).value();
+  REQUIRE(events.size() == 3);
+  CHECK(events[0].change.item == "{}");
+  CHECK(events[1].change.undo.empty());
+  CHECK(events[2].change.undo == "{1}");
+}
