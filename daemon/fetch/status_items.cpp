@@ -41,7 +41,8 @@ std::string_view text(PluginState state) {
 ShownLeft steadied(ShownLeft shown, const QuotaView& quota) {
   const std::optional<std::uint64_t> calls = quota.limit ? std::optional(quota.limit->calls) : quota.api_limit;
   if (!calls || *calls == 0 || !quota.left) return std::nullopt;
-  const auto now = static_cast<unsigned>(std::min(*quota.left, *calls) * 100 / *calls);
+  // Rounded up: 0 means that nothing is left.
+  const auto now = static_cast<unsigned>((std::min(*quota.left, *calls) * 100 + *calls - 1) / *calls);
   if (!shown || now == 0 || now == 100) return now;
   const unsigned moved = now > *shown ? now - *shown : *shown - now;
   return moved >= step ? now : *shown;

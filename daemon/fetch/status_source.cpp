@@ -28,6 +28,10 @@ struct StatusSource::Impl : std::enable_shared_from_this<StatusSource::Impl> {
 
   void look() {
     if (!done) return;
+    if (cancelled) {
+      told.clear();  // whoever comes next hears what has changed until then
+      return answer(R"({"status_code":503,"result":"nobody waits for it any more"})");
+    }
     const SteadyTime now = clock.steady();
     std::string text = items();
     const auto took = std::chrono::ceil<Millis>(clock.steady() - now);

@@ -29,7 +29,7 @@ test("status tells version, address, fetchers and channels, in words and as JSON
   const status = JSON.parse(out);
   assert.equal(status.pid, daemon.pid);
   assert.equal(status.ready, true);
-  assert.deepEqual(status.fetchers.map(({ name }) => name).sort(), ["list", "list-complete"]);
+  assert.deepEqual(status.fetchers.map(({ name }) => name).sort(), ["list", "list-complete", "restream-status"]);
   await client.close();
 });
 

@@ -23,7 +23,7 @@ test("/ is a page for browsers and the catalogue for everyone else", async () =>
   assert.match(page.headers["content-type"], /^text\/html/);
   assert.match(page.body, /<html/i);
   const catalogue = assertJson(await curl(`${daemon.url}/`));
-  assert.deepEqual(catalogue.fetchers.map(({ name }) => name).sort(), ["list", "list-complete", "nyt-top"]);
+  assert.deepEqual(catalogue.fetchers.map(({ name }) => name).sort(), ["list", "list-complete", "nyt-top", "restream-status"]);
 });
 
 test("/fetchers tells of every fetcher: its metadata, health, keys by name only, quota", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openViewer, panelOf } from "./browser.mjs";
-import { eventually, run, startDaemon, startUpstream } from "./harness.mjs";
+import { eventually, run, sleep, startDaemon, startUpstream } from "./harness.mjs";
 import { startRelay } from "./relay.mjs";
 
 const upstream = await startUpstream();
@@ -34,6 +34,25 @@ test("the page lists the fetchers with their health, keys, quota and documents",
   await shows(list.locator(".state"), /^live$/);
   await shows(list, /needs none/);
   await shows(page.locator("#link"), /Connected to restream/);
+  await close();
+});
+
+test("the list follows the server's own channel: what happens is shown soon, and nothing is asked for while nothing does", async () => {
+  const own = await startDaemon({ upstream, plugins: ["list"] });
+  let asked = 0;
+  const { page, close } = await openViewer(own.url, {
+    before: (one) => one.on("request", (request) => (asked += request.url().endsWith("/fetchers") ? 1 : 0)),
+  });
+  await shows(page.locator("#link"), /Connected to restream/);
+  assert.equal(await page.locator("#feeds > *").count(), 0, "it is followed, not shown");
+  await sleep(3500);
+  const before = asked;
+  await sleep(11_000);
+  assert.equal(asked, before, "the list was asked for though nothing had happened");
+  own.addPlugin("list-complete");
+  await shows(page.getByRole("listitem", { name: "list-complete" }).locator(".state"), /^live$/);
+  await page.getByRole("button", { name: "Subscribe to restream-status" }).click();
+  await shows(panelOf(page, "restream-status").item("host/list-complete"), /ready/);
   await close();
 });
 
@@ -189,8 +208,8 @@ test("a daemon that is killed under the page is resumed, with nothing lost and n
     before: (one) =>
       one.on("websocket", (socket) =>
         socket.on("framereceived", ({ payload }) => {
-          const { type, position } = JSON.parse(payload);
-          if (/_item$/.test(type)) positions.push(Number(position.split(":")[1]));
+          const { type, channel, position } = JSON.parse(payload);
+          if (/_item$/.test(type) && channel === "list-complete") positions.push(Number(position.split(":")[1]));
         }),
       ),
   });
