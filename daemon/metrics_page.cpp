@@ -48,6 +48,7 @@ void write_serving(MetricsText& text, const Server::Totals& totals, std::size_t 
   text.sample(followers(Framing::websocket), {{"kind", "websocket"}});
   text.sample(followers(Framing::websocket_deflate), {{"kind", "websocket-deflate"}});
   text.sample(followers(Framing::sse), {{"kind", "sse"}});
+  text.sample(followers(Framing::cloudevents), {{"kind", "cloudevents"}});
   text.family("deliveries_total", Type::counter, "Events handed to a subscriber's connection, live or from the log.");
   text.sample(totals.deliveries);
   text.family("sent_bytes_total", Type::counter, "Bytes sent to clients.");

@@ -1,9 +1,13 @@
 #include "channel/frame.hpp"
 
+#include <array>
+#include <cinttypes>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "channel/deflate.hpp"
+#include "diff/diff.hpp"
 
 namespace restream {
 
@@ -20,6 +24,23 @@ std::string head(std::string_view type, std::string_view label) {
 
 void add_position(std::string& out, Position position) {
   out.append(R"(,"position":")").append(to_text(position)).append("\"");
+}
+
+// A channel's URL, out of its label.
+std::string source_of(std::string_view label) {
+  if (label.empty()) return "/channels";
+  const nlohmann::json parsed = nlohmann::json::parse("{" + std::string(label) + "}");
+  Params params;
+  for (const auto& [name, value] : parsed.at("params").items()) params.emplace_back(name, value.get<std::string>());
+  return "/channels/" + make_channel_id(parsed.at("channel").get<std::string>(), params).text;
+}
+
+// For a message that has no place in the log: one id for all that say the same.
+std::string cloud_event_id(std::string_view type, std::string_view json) {
+  const Fingerprint content = fingerprint_bytes(json);
+  std::array<char, 40> digits{};
+  std::snprintf(digits.data(), digits.size(), "-%016" PRIx64 "%016" PRIx64, content.high, content.low);
+  return std::string(type) + digits.data();
 }
 
 bool is_json(std::string_view text) { return nlohmann::json::accept(text); }
@@ -150,8 +171,24 @@ void append_block(std::string& out, std::string_view type, std::string_view id, 
   out += '\n';
 }
 
-Frames encode(Framing framing, std::string_view type, std::string_view id, std::string_view json) {
+std::string cloud_event_json(std::string_view source, std::string_view type, std::string_view id, std::string_view json,
+                             const Event* event) {
+  std::string out;
+  out.reserve(json.size() + source.size() + id.size() + 256);
+  out.append(R"({"specversion":"1.0","id":)").append(json_string(id));
+  out.append(R"(,"source":)").append(json_string(source)).append(R"(,"type":"restream.)").append(type).append("\"");
+  if (event != nullptr) {
+    out.append(R"(,"subject":)").append(json_string(event->change.id));
+    out.append(R"(,"time":")").append(rfc3339(event->time)).append("\"");
+  }
+  return out.append(R"(,"datacontenttype":"application/json","data":)").append(json).append("}");
+}
+
+Frames encode(Framing framing, std::string_view type, std::string_view id, std::string_view json,
+              std::string_view label) {
   if (framing == Framing::websocket) return frame(json);
+  if (framing == Framing::cloudevents)
+    return frame(cloud_event_json(source_of(label), type, cloud_event_id(type, json), json));
   std::string out;
   if (framing == Framing::websocket_deflate) {
     Deflater deflater;
@@ -163,9 +200,10 @@ Frames encode(Framing framing, std::string_view type, std::string_view id, std::
   return std::make_shared<const std::string>(std::move(out));
 }
 
-std::array<Frames, framings> encode_all(std::string_view type, std::string_view id, std::string_view json) {
+std::array<Frames, framings> encode_all(std::string_view type, std::string_view id, std::string_view json,
+                                        std::string_view label) {
   std::array<Frames, framings> all;
-  for (std::size_t i = 0; i < framings; ++i) all.at(i) = encode(static_cast<Framing>(i), type, id, json);
+  for (std::size_t i = 0; i < framings; ++i) all.at(i) = encode(static_cast<Framing>(i), type, id, json, label);
   return all;
 }
 
@@ -173,12 +211,16 @@ Frames frame_events(std::string_view label, std::uint64_t epoch, std::span<const
   std::string out;
   std::optional<Deflater> deflater;
   if (form.framing == Framing::websocket_deflate) deflater.emplace();
+  const std::string source = form.framing == Framing::cloudevents ? source_of(label) : "";
   for (const Event& event : events) {
     const std::string json = event_json(label, epoch, event, form.deliver);
-    if (form.framing != Framing::sse)
-      append_frame(out, json, deflater ? &*deflater : nullptr);
+    const std::string_view type = type_text(event.change.kind);
+    if (form.framing == Framing::sse)
+      append_block(out, type, to_text(Position{epoch, event.offset}), json);
+    else if (form.framing == Framing::cloudevents)
+      append_frame(out, cloud_event_json(source, type, to_text(Position{epoch, event.offset}), json, &event));
     else
-      append_block(out, type_text(event.change.kind), to_text(Position{epoch, event.offset}), json);
+      append_frame(out, json, deflater ? &*deflater : nullptr);
   }
   return std::make_shared<const std::string>(std::move(out));
 }

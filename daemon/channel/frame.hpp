@@ -29,10 +29,10 @@ using Frames = std::shared_ptr<const std::string>;
 enum class Deliver : std::uint8_t { both, item, patch };
 inline constexpr std::size_t deliver_forms = 3;
 
-// How a message stands on the wire: as a WebSocket frame, as one that is compressed (permessage-deflate), or as a block
-// of a text/event-stream.
-enum class Framing : std::uint8_t { websocket, websocket_deflate, sse };
-inline constexpr std::size_t framings = 3;
+// How a message stands on the wire: as a WebSocket frame, as one that is compressed (permessage-deflate), as a block
+// of a text/event-stream, or as a WebSocket frame around a CloudEvent.
+enum class Framing : std::uint8_t { websocket, websocket_deflate, sse, cloudevents };
+inline constexpr std::size_t framings = 4;
 
 // Names one of the filters that a channel's subscribers have, while it runs; 0: none.
 using FilterNumber = std::uint32_t;
@@ -81,11 +81,18 @@ Frames frame(std::string_view payload);
 // Appends one block: `id:` (unless it is empty), `event:`, `data:`, an empty line; LF alone ends lines. Line ends
 // within the JSON (an API may indent its items) make further `data:` lines, which readers join again.
 void append_block(std::string& out, std::string_view type, std::string_view id, std::string_view json);
-// One message. `type` and `id` (the position, or nothing) say again what the JSON says.
-Frames encode(Framing framing, std::string_view type, std::string_view id, std::string_view json);
+// One message. `type`, `id` (the position, or nothing) and `label` (of a message about a channel) say again what the
+// JSON says.
+Frames encode(Framing framing, std::string_view type, std::string_view id, std::string_view json,
+              std::string_view label = {});
 
 // One message in every framing.
-std::array<Frames, framings> encode_all(std::string_view type, std::string_view id, std::string_view json);
+std::array<Frames, framings> encode_all(std::string_view type, std::string_view id, std::string_view json,
+                                        std::string_view label);
+
+// A CloudEvent (1.0, JSON): `data` is the message. `event`: which it tells of, or null.
+std::string cloud_event_json(std::string_view source, std::string_view type, std::string_view id, std::string_view json,
+                             const Event* event = nullptr);
 
 // All events of a batch, one frame or block each, in one buffer.
 Frames frame_events(std::string_view label, std::uint64_t epoch, std::span<const Event> events, Form form);

@@ -119,7 +119,8 @@ std::expected<Attached, FeedError> Hub::Impl::attach_to(const ChannelId& id, con
     if (attached.resumed) attached.cursor = since->offset;
   }
   if (channel.status.state != State::live)
-    attached.status = encode(request.form.framing, "status", {}, status_json(*channel.label, channel.status));
+    attached.status =
+        encode(request.form.framing, "status", {}, status_json(*channel.label, channel.status), *channel.label);
   return attached;
 }
 
@@ -246,7 +247,7 @@ void Hub::Impl::set_status(const ChannelId& id, const Status& status, bool trans
   channel->status = status;
   if (transition && !channel->attached.empty()) {
     const std::string json = status_json(*channel->label, status);
-    const StatusAnnouncement announcement{channel->number, encode_all("status", {}, json)};
+    const StatusAnnouncement announcement{channel->number, encode_all("status", {}, json, *channel->label)};
     for (const auto& [serve, counts] : channel->attached) threads.at(serve).announce_status(announcement);
   }
   if (status.state != State::pending && status.state != State::live) first_poll_done(*channel);

@@ -121,7 +121,7 @@ void Hub::Impl::read_snapshot(ChannelNumber number, Form form, SnapshotReply rep
         Snapshot snapshot = store.snapshot(name).value_or(Snapshot{empty_at, {}});
         if (projection) snapshot.items = items_through(*projection, snapshot.items);
         deliver(SnapshotChunk{encode(framing, "snapshot", to_text(snapshot.position),
-                                     snapshot_json(*label, snapshot.position, snapshot.items)),
+                                     snapshot_json(*label, snapshot.position, snapshot.items), *label),
                               snapshot.position.offset});
       },
       [deliver](std::string problem) { deliver(std::unexpected(HistoryProblem{false, std::move(problem)})); });

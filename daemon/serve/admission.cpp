@@ -106,6 +106,7 @@ std::expected<Admission, Answer> admit(Loop& loop, const Request& request) {
 std::string subprotocol(const Request& request) {
   const auto offered = offered_protocols(request);
   const auto is_token = [](std::string_view one) { return one.starts_with(bearer_protocol); };
+  if (std::ranges::find(offered, cloudevents_protocol) != offered.end()) return std::string(cloudevents_protocol);
   if (std::ranges::none_of(offered, is_token)) return {};
   const auto other = std::ranges::find_if_not(offered, is_token);
   return other == offered.end() ? std::string() : std::string(*other);

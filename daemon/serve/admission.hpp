@@ -36,7 +36,10 @@ class Admission {
 // Otherwise the 401.
 std::expected<Admission, Answer> admit(Loop& loop, const Request& request);
 
-// The subprotocol to answer with: one that is offered beside `bearer.TOKEN`. Empty: none.
+// The subprotocol of a WebSocket on which all messages are CloudEvents.
+inline constexpr std::string_view cloudevents_protocol = "cloudevents.json";
+
+// The subprotocol to answer with: that one, or one that is offered beside `bearer.TOKEN`. Empty: none.
 std::string subprotocol(const Request& request);
 
 }  // namespace restream

@@ -140,7 +140,7 @@ void HttpSession::handle(Request request) {
   if (request.upgrade()) return upgrade(request, std::move(*admission));
   if (asks_for_stream(request)) return stream(request, std::move(*admission));
   if (request.path == "/tickets") return send(ticket_answer(loop, request, *admission));
-  route(loop, request, {.address = connection_->address(), .access = admission->access()},
+  route(loop, request, way, {.address = connection_->address(), .access = admission->access()},
         [weak = weak_from_this()](const Answer& answer) {
           if (const auto self = weak.lock()) self->send(answer);
         });
@@ -152,9 +152,18 @@ void HttpSession::upgrade(const Request& request, Admission admission) {
     keep_alive_ = false;
     return send(*refusal);
   }
+  StreamRequest wanted;
+  if (subprotocol(request) == cloudevents_protocol) {
+    auto named = parse_socket_request(request, loop.options().subscriptions_per_connection);
+    if (!named) {
+      keep_alive_ = false;
+      return send(refusal_answer(named.error().code, named.error().message));
+    }
+    wanted = std::move(*named);
+  }
   count_response(101);
   // What the client sent right behind its request are frames already.
-  WsSession::start(connection_, std::move(admission), request, std::move(input_));
+  WsSession::start(connection_, std::move(admission), request, std::move(wanted), std::move(input_));
   loop.remove(this);
 }
 

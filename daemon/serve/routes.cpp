@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "model/channel_id.hpp"
+#include "serve/api_documents.hpp"
 #include "serve/page.hpp"
 
 namespace restream {
@@ -104,9 +105,19 @@ void answer_fetcher(Loop& loop, const Request& request, const Visitor& visitor, 
   loop.feed().get_fetchers(std::move(*name), visitor.access, on_document(loop, request, reply));
 }
 
+// Of what those fetchers are good for that the visitor may see.
+void answer_description(Loop& loop, const Way& way, const Visitor& visitor, const Reply& reply,
+                        std::string (*describe)(std::string_view, const ApiContext&)) {
+  loop.feed().get_fetchers(
+      std::nullopt, visitor.access, loop.on_loop<Document>([&loop, way, reply, describe](const Document& catalogue) {
+        const ApiContext context{.version = loop.options().version, .host = way.host, .https = way.https};
+        reply(json_answer(describe(catalogue.json, context)));
+      }));
+}
+
 }  // namespace
 
-void route(Loop& loop, const Request& request, const Visitor& visitor, const Reply& reply) {
+void route(Loop& loop, const Request& request, const Way& way, const Visitor& visitor, const Reply& reply) {
   if (request.method != "GET" && request.method != "HEAD") {
     Answer answer = error_answer(405, "bad_request", "only GET and HEAD are understood here");
     answer.headers.emplace_back("Allow", "GET, HEAD");
@@ -126,6 +137,8 @@ void route(Loop& loop, const Request& request, const Visitor& visitor, const Rep
     };
     return loop.feed().get_fetchers(std::nullopt, visitor.access, on_document(loop, request, catalogue));
   }
+  if (path == "/asyncapi.json") return answer_description(loop, way, visitor, reply, asyncapi_document);
+  if (path == "/openapi.json") return answer_description(loop, way, visitor, reply, openapi_document);
   if (path == "/channels") return loop.feed().get_channels(visitor.access, on_document(loop, request, reply));
   if (path.starts_with(channels_prefix)) return answer_channel(loop, request, visitor, reply);
   if (path.starts_with(fetchers_prefix)) return answer_fetcher(loop, request, visitor, reply);

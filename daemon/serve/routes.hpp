@@ -7,12 +7,14 @@
 #include "serve/admission.hpp"
 #include "serve/answer.hpp"
 #include "serve/loop.hpp"
+#include "serve/proxies.hpp"
 #include "serve/request.hpp"
 
 namespace restream {
 
 // Calls `reply` once: at once, or later on the loop's thread when core has to be asked.
-void route(Loop& loop, const Request& request, const Visitor& visitor, const std::function<void(Answer)>& reply);
+void route(Loop& loop, const Request& request, const Way& way, const Visitor& visitor,
+           const std::function<void(Answer)>& reply);
 
 // OPTIONS of a browser that wants to know what a page of another origin may send. `allowed`: its origin.
 Answer preflight_answer(bool allowed);

@@ -22,11 +22,11 @@ std::unexpected<FeedError> refuse(std::string_view code, std::string message) {
 }
 
 // The names that begin with '_'. `since` is what is to be resumed from.
-std::expected<void, FeedError> read_own(const Params& own, StreamRequest& out, std::string& since) {
+std::expected<void, FeedError> read_own(const Params& own, StreamRequest& out, std::vector<std::string>& since) {
   Filter filter;
   for (const auto& [name, value] : own) {
     if (name == "_since") {
-      since = value;
+      since.push_back(value);
     } else if (name == "_ticket") {
       // Was looked at when the request was let in.
     } else if (name == "_snapshot" && (value == "true" || value == "false")) {
@@ -79,7 +79,7 @@ std::expected<void, FeedError> read_channels(const Params& params, std::size_t m
     out.channels.push_back(std::move(*channel));
   }
   if (out.channels.empty())
-    return refuse("bad_request", "name at least one channel: /events?channel=nyt-top%3Fsection%3Dworld");
+    return refuse("bad_request", "name at least one channel: ?channel=nyt-top%3Fsection%3Dworld");
   if (out.channels.size() > most)
     return refuse("too_many_subscriptions",
                   "one stream may have " + std::to_string(most) + " channels at most; open another stream");
@@ -97,10 +97,10 @@ bool asks_for_stream(const Request& request) {
 
 std::expected<StreamRequest, FeedError> parse_stream_request(const Request& request, std::size_t most) {
   StreamRequest out;
-  std::string since;
+  std::vector<std::string> named;
   auto query = parse_query(request.query);
   if (!query) return refuse("invalid_params", "in the query: " + query.error().message);
-  if (auto fine = read_own(query->own, out, since); !fine) return std::unexpected(std::move(fine.error()));
+  if (auto fine = read_own(query->own, out, named); !fine) return std::unexpected(std::move(fine.error()));
   out.several = request.path == events_path;
   if (out.several) {
     if (auto fine = read_channels(query->params, std::min(most, most_by_id), out); !fine)
@@ -111,6 +111,7 @@ std::expected<StreamRequest, FeedError> parse_stream_request(const Request& requ
     out.channels.push_back({*name, std::move(query->params), {}, request.path.substr(channels_prefix.size())});
   }
   // A reader that reconnects does so with the URL it began with; what it saw last counts.
+  std::string since = named.empty() ? "" : std::move(named.back());
   if (const std::string_view last = request.header("last-event-id"); !last.empty()) since = last;
   if (!out.several) {
     out.channels.front().since = since;
@@ -118,6 +119,20 @@ std::expected<StreamRequest, FeedError> parse_stream_request(const Request& requ
     std::vector<std::string> positions = StreamId::parse(since, out.channels.size());
     for (std::size_t i = 0; i < positions.size(); ++i) out.channels[i].since = std::move(positions[i]);
   }
+  return out;
+}
+
+std::expected<StreamRequest, FeedError> parse_socket_request(const Request& request, std::size_t most) {
+  StreamRequest out;
+  std::vector<std::string> since;
+  auto query = parse_query(request.query);
+  if (!query) return refuse("invalid_params", "in the query: " + query.error().message);
+  if (auto fine = read_own(query->own, out, since); !fine) return std::unexpected(std::move(fine.error()));
+  if (auto fine = read_channels(query->params, std::min(most, most_by_id), out); !fine)
+    return std::unexpected(std::move(fine.error()));
+  if (!since.empty() && since.size() != out.channels.size())
+    return refuse("bad_request", "give one _since for each channel, in the channels' order, or none at all");
+  for (std::size_t i = 0; i < since.size(); ++i) out.channels[i].since = std::move(since[i]);
   return out;
 }
 

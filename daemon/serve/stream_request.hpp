@@ -30,4 +30,7 @@ bool asks_for_stream(const Request& request);
 // `most`: how many channels one stream may have. The error is a code and a sentence.
 std::expected<StreamRequest, FeedError> parse_stream_request(const Request& request, std::size_t most);
 
+// Of a WebSocket with CloudEvents: GET /channels?channel=…&channel=…, each with a `_since` of its own or none at all.
+std::expected<StreamRequest, FeedError> parse_socket_request(const Request& request, std::size_t most);
+
 }  // namespace restream

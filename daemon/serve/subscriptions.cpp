@@ -52,13 +52,14 @@ void Subscriptions::greet(Subscription& subscription, const Attached& attached) 
   if (empty) subscription.awaiting_snapshot = false;
   const std::string json = subscribed_json(*subscription.label, from, attached.resumed);
   const bool no_id = ids_ && subscription.awaiting_snapshot;
-  send(subscription, encode(framing_, "subscribed", no_id ? "" : to_text(from), json));
+  send(subscription, encode(framing_, "subscribed", no_id ? "" : to_text(from), json, *subscription.label));
   // A reader that loses the stream before it has the snapshot must not resume behind it: this block has no data, so it
   // is no event, and makes readers forget the id.
   if (framing_ == Framing::sse && !ids_ && subscription.awaiting_snapshot)
     connection_->send(std::make_shared<const std::string>("id:\n\n"));
   if (empty)
-    send(subscription, encode(framing_, "snapshot", to_text(from), snapshot_json(*subscription.label, from, {})));
+    send(subscription, encode(framing_, "snapshot", to_text(from), snapshot_json(*subscription.label, from, {}),
+                              *subscription.label));
 }
 
 void Subscriptions::send(const Subscription& subscription, const Frames& bytes, Outbox::Kind kind) {

@@ -23,20 +23,27 @@ std::string with_position(std::string_view what, const std::string& position) {
 
 }  // namespace
 
-WsSession::WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early, Framing framing)
+WsSession::WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early, Framing framing,
+                     StreamRequest wanted)
     : connection_(std::move(connection)),
       admission_(std::move(admission)),
+      wanted_(std::move(wanted)),
       framing_(framing),
       stream_(connection_, std::move(early), connection_->loop().options().message_size,
               framing == Framing::websocket_deflate),
       heard_(connection_->loop().now()) {}
 
 void WsSession::start(std::shared_ptr<Connection> connection, Admission admission, const Request& request,
-                      std::string early) {
+                      StreamRequest wanted, std::string early) {
   Loop& loop = connection->loop();
-  const std::string extension = loop.options().compression ? accept_deflate(request) : std::string();
+  const std::string protocol = subprotocol(request);
+  const bool cloudevents = protocol == cloudevents_protocol;
+  const std::string extension = loop.options().compression && !cloudevents ? accept_deflate(request) : std::string();
+  const Framing framing = cloudevents         ? Framing::cloudevents
+                          : extension.empty() ? Framing::websocket
+                                              : Framing::websocket_deflate;
   const auto session = std::make_shared<WsSession>(std::move(connection), std::move(admission), std::move(early),
-                                                   extension.empty() ? Framing::websocket : Framing::websocket_deflate);
+                                                   framing, std::move(wanted));
   const std::weak_ptr<WsSession> weak = session;
   session->subscriptions_ = std::make_shared<Subscriptions>(
       session->connection_, session->framing_, nullptr, [weak](const std::string& position) {
@@ -58,9 +65,22 @@ void WsSession::start(std::shared_ptr<Connection> connection, Admission admissio
   };
   loop.add(session);
   const std::string server = "restream/" + loop.options().version;
-  session->connection_->send(frame_of(handshake_bytes(request, server, subprotocol(request), extension)));
-  session->connection_->send(frame(ready_json(loop.options().version)));
-  session->read();
+  session->connection_->send(frame_of(handshake_bytes(request, server, protocol, extension)));
+  if (!cloudevents) session->connection_->send(frame(ready_json(loop.options().version)));
+  session->next();
+}
+
+// The next channel that was wanted from the start; then what the client says.
+void WsSession::next() {
+  if (asked_ == wanted_.channels.size() || connection_->ending()) return read();
+  const StreamRequest::Channel& channel = wanted_.channels[asked_++];
+  busy_ = true;
+  request_ = R"({"channel":)" + json_string(channel.text) + "}";
+  subscribe({.action = ClientMessage::Action::subscribe,
+             .channel = channel.fetcher,
+             .params = channel.params,
+             .since = channel.since,
+             .delivery = wanted_.delivery});
 }
 
 void WsSession::heard() {
@@ -148,7 +168,8 @@ bool WsSession::on_attached(const std::expected<Attached, FeedError>& attached, 
 }
 
 void WsSession::acknowledge_again(const Subscription& subscription) {
-  connection_->send(frame(subscribed_json(*subscription.label, Subscriptions::position(subscription), false)));
+  const std::string json = subscribed_json(*subscription.label, Subscriptions::position(subscription), false);
+  tell("subscribed", json, *subscription.label);
 }
 
 std::string WsSession::too_many() const {
@@ -184,7 +205,7 @@ void WsSession::unsubscribe(ClientMessage message) {
                             if (!resolved->channel || self->subscriptions_->find(*resolved->channel) == nullptr)
                               return self->fail("not_subscribed", "this connection is not subscribed to that channel");
                             self->subscriptions_->remove(*resolved->channel);
-                            self->connection_->send(frame(unsubscribed_json(resolved->label)));
+                            self->tell("unsubscribed", unsubscribed_json(resolved->label), resolved->label);
                             self->done();
                           }));
 }
@@ -192,8 +213,8 @@ void WsSession::unsubscribe(ClientMessage message) {
 void WsSession::unsubscribe_all() {
   const auto labels = subscriptions_->labels();
   subscriptions_->clear();
-  for (const auto& label : labels) connection_->send(frame(unsubscribed_json(*label)));
-  connection_->send(frame(unsubscribed_all_json(labels.size())));
+  for (const auto& label : labels) tell("unsubscribed", unsubscribed_json(*label), *label);
+  tell("unsubscribed_all", unsubscribed_all_json(labels.size()), {});
   done();
 }
 
@@ -202,7 +223,13 @@ void WsSession::done() {
   request_.clear();
   // The client was not read from meanwhile, so its silence was ours.
   heard();
-  read();
+  next();
+}
+
+// An answer. Small as they are, these are not compressed.
+void WsSession::tell(std::string_view type, std::string_view json, std::string_view label) {
+  const Framing framing = framing_ == Framing::cloudevents ? framing_ : Framing::websocket;
+  connection_->send(encode(framing, type, {}, json, label));
 }
 
 void WsSession::fail(std::string_view code, std::string_view message) {
@@ -211,7 +238,7 @@ void WsSession::fail(std::string_view code, std::string_view message) {
 }
 
 void WsSession::report(std::string_view code, std::string_view message) {
-  connection_->send(frame(error_json(code, message, request_)));
+  tell("error", error_json(code, message, request_), {});
   const bool fault = code == "bad_request" || code == "unknown_action";
   faults_in_a_row_ = fault ? faults_in_a_row_ + 1 : 0;
   if (faults_in_a_row_ >= faults_until_close) close(close_policy, "10 requests in a row that could not be understood");

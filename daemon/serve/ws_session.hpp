@@ -12,6 +12,7 @@
 #include "serve/loop.hpp"
 #include "serve/message.hpp"
 #include "serve/session.hpp"
+#include "serve/stream_request.hpp"
 #include "serve/subscriptions.hpp"
 #include "serve/ws_stream.hpp"
 
@@ -20,10 +21,12 @@ namespace restream {
 class WsSession : public Session, public std::enable_shared_from_this<WsSession> {
  public:
   // Takes the connection over from HTTP.
+  // `wanted`: channels that it is subscribed to before its first request is read.
   static void start(std::shared_ptr<Connection> connection, Admission admission, const Request& request,
-                    std::string early);
+                    StreamRequest wanted, std::string early);
 
-  WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early, Framing framing);
+  WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early, Framing framing,
+            StreamRequest wanted);
 
   void tick(SteadyTime now) override;
   void go_away() override;
@@ -32,6 +35,7 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   [[nodiscard]] bool leaving() const override { return connection_->ending(); }
 
  private:
+  void next();
   void read();
   void on_read(const ErrorCode& error, WsStream::Message message);
   void on_closed();
@@ -46,6 +50,7 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   bool on_attached(const std::expected<Attached, FeedError>& attached, const Delivery& delivery);
   void done();
   void fail(std::string_view code, std::string_view message);
+  void tell(std::string_view type, std::string_view json, std::string_view label);
   void report(std::string_view code, std::string_view message);
   void acknowledge_again(const Subscription& subscription);
   [[nodiscard]] std::string too_many() const;
@@ -54,6 +59,8 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
 
   std::shared_ptr<Connection> connection_;
   Admission admission_;
+  StreamRequest wanted_;
+  std::size_t asked_ = 0;  // how many of the wanted channels
   const Framing framing_;
   WsStream stream_;
   std::shared_ptr<Subscriptions> subscriptions_;

@@ -105,3 +105,34 @@ TEST_CASE("a batch is one buffer with a frame for each event") {
   CHECK(json::parse(texts[0]).at("type") == "new_item");
   CHECK(json::parse(texts[1]).at("type") == "removed_item");
 }
+
+TEST_CASE("a CloudEvent says in its own words what the message in it says") {
+  const std::string odd_label = channel_label(make_channel_id("news", {{"q", "a b&ü"}}));
+  const std::vector<Event> events = {event(ChangeKind::updated_item, R"({"n":1.50})", "[]"),
+                                     event(ChangeKind::removed_item, "", "")};
+  for (const auto deliver : {Deliver::both, Deliver::patch}) {
+    const Form cloud{.framing = Framing::cloudevents, .deliver = deliver};
+    const Form plain{.framing = Framing::websocket, .deliver = deliver};
+    const auto texts = payloads(*frame_events(odd_label, 1, events, cloud));
+    const auto messages = payloads(*frame_events(odd_label, 1, events, plain));
+    REQUIRE(texts.size() == 2);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const json told = json::parse(texts[i]);
+      const json message = json::parse(messages[i]);
+      CHECK(told.at("data") == message);
+      CHECK(texts[i].find("\"data\":" + messages[i]) != std::string::npos);  // to the byte
+      CHECK(told.at("specversion") == "1.0");
+      CHECK(told.at("type") == "restream." + message.at("type").get<std::string>());
+      CHECK(told.at("id") == message.at("position"));
+      CHECK(told.at("time") == message.at("time"));
+      CHECK(told.at("subject") == message.at("id"));
+      CHECK(told.at("source") == "/channels/news?q=a%20b%26%C3%BC");
+    }
+  }
+  const auto status = [&odd_label](const char* text) {
+    return json::parse(payloads(*encode(Framing::cloudevents, "status", {}, text, odd_label)).at(0));
+  };
+  CHECK(status(R"({"n":1})").at("id") == status(R"({"n":1})").at("id"));
+  CHECK(status(R"({"n":1})").at("id") != status(R"({"n":2})").at("id"));
+  CHECK(json::parse(payloads(*encode(Framing::cloudevents, "error", {}, "{}")).at(0)).at("source") == "/channels");
+}

@@ -224,7 +224,7 @@ void FakeCore::announce_status(const std::string& fetcher, const std::string& st
   const std::scoped_lock lock(mutex_);
   const Channel& one = channel(fetcher, {});
   const std::string json = R"({"type":"status",)" + *one.label + R"(,"state":")" + state + "\"}";
-  const StatusAnnouncement announcement{.channel = one.number, .frames = encode_all("status", {}, json)};
+  const StatusAnnouncement announcement{.channel = one.number, .frames = encode_all("status", {}, json, *one.label)};
   for (const ServeThread& thread : threads_) thread.announce_status(announcement);
 }
 
