@@ -52,6 +52,11 @@ export class Machine {
     return out;
   }
 
+  // Starts the service, whether it runs or not. The test does so more often than systemd takes for sane.
+  async restart() {
+    await this.try("systemctl", "reset-failed", "restream");
+    await this.run("systemctl", "restart", "restream");
+  }
   async property(name) {
     return (await this.run("systemctl", "show", "restream", "--value", "--property", name)).trim();
   }
