@@ -17,6 +17,10 @@ struct Tally {
   std::atomic<bool> failed{false};
 };
 
+// Keeps the calling thread, and what it starts, on one CPU (if there are several): the server on the first, the
+// subscribers on the second, so that neither takes the other's time in one round and not in the next.
+void run_on(unsigned cpu);
+
 // Forks; call before any thread is started. The child connects once `port` is written to the pipe it waits on.
 class Clients {
  public:

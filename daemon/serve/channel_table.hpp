@@ -11,6 +11,7 @@
 
 namespace restream {
 
+class Connection;
 class Subscriptions;
 struct Subscription;
 
@@ -29,7 +30,8 @@ struct KeptStatus {
 // One subscription of one connection. Owned by the connection's Subscriptions, listed in the thread's ChannelTable.
 struct Subscription {
   Subscriptions* owner = nullptr;
-  std::uint64_t serial = 0;  // of the connection; never used twice
+  Connection* connection = nullptr;  // the owner's
+  std::uint64_t serial = 0;          // of the connection; never used twice
   ChannelNumber number = 0;
   Deliver deliver = Deliver::both;
   std::shared_ptr<const std::string> label;

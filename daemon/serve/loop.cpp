@@ -54,13 +54,10 @@ void Loop::finish() {
   timer_.cancel();
   // Handlers own sessions, and sockets on their way to us become some: let all of them end while the Loop is there.
   do {
-    std::vector<std::shared_ptr<Session>> sessions;
-    for (const auto& [_, session] : sessions_) sessions.push_back(session);
-    for (const auto& session : sessions) session->abort();
-    sessions.clear();
+    for (const auto& session : all_sessions()) session->abort();
     io_->restart();
     while (io_->poll() > 0) io_->restart();
-  } while (!sessions_.empty());
+  } while (std::ranges::any_of(sessions_, [](const auto& group) { return !group.empty(); }));
 }
 
 void Loop::wait_tick() {
@@ -74,12 +71,25 @@ void Loop::wait_tick() {
 
 void Loop::tick() {
   now_ = clock().steady();
-  // A session may leave the list, or be replaced in it, when it is called.
+  const auto& group = sessions_.at(turn_++ % sessions_.size());
+  // A session may leave the group, or be replaced in it, when it is called.
   std::vector<std::shared_ptr<Session>> sessions;
-  sessions.reserve(sessions_.size());
-  for (const auto& [_, session] : sessions_) sessions.push_back(session);
+  sessions.reserve(group.size());
+  for (const auto& [_, session] : group) sessions.push_back(session);
   for (const auto& session : sessions) session->tick(now_);
   drain_step();
+}
+
+std::size_t Loop::group_of(const Session* session) {
+  // The low bits of an address are those of its alignment.
+  return (std::hash<const Session*>()(session) >> 8U) % std::tuple_size_v<decltype(sessions_)>;
+}
+
+std::vector<std::shared_ptr<Session>> Loop::all_sessions() const {
+  std::vector<std::shared_ptr<Session>> all;
+  for (const auto& group : sessions_)
+    for (const auto& [_, session] : group) all.push_back(session);
+  return all;
 }
 
 void Loop::adopt(Socket socket, std::string address, ConnectionSlot slot) {
@@ -89,17 +99,17 @@ void Loop::adopt(Socket socket, std::string address, ConnectionSlot slot) {
 
 void Loop::add(std::shared_ptr<Session> session) {
   const Session* key = session.get();
-  sessions_.emplace(key, std::move(session));
+  sessions_.at(group_of(key)).emplace(key, std::move(session));
 }
 
-void Loop::remove(const Session* session) { sessions_.erase(session); }
+void Loop::remove(const Session* session) { sessions_.at(group_of(session)).erase(session); }
 
 void Loop::drain(Millis over, std::function<void()> done) {
   if (drain_) return;
   now_ = clock().steady();
   drain_ = Drain{.start = now_, .over = over, .total = 0, .done = std::move(done)};
   std::vector<std::shared_ptr<Session>> at_once;
-  for (const auto& [_, session] : sessions_) {
+  for (const auto& session : all_sessions()) {
     if (session->lasting())
       ++drain_->total;
     else
@@ -113,7 +123,7 @@ void Loop::drain_step() {
   if (!drain_) return;
   std::vector<std::shared_ptr<Session>> staying;
   bool any = false;
-  for (const auto& [_, session] : sessions_) {
+  for (const auto& session : all_sessions()) {
     any = any || session->lasting();
     if (session->lasting() && !session->leaving()) staying.push_back(session);
   }

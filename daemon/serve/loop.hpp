@@ -4,6 +4,7 @@
 // Loop: one that comes after the end is never run.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -13,6 +14,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "channel/feed.hpp"
 #include "model/clock.hpp"
@@ -90,6 +92,8 @@ class Loop {
   };
   void wait_tick();
   void tick();
+  [[nodiscard]] static std::size_t group_of(const Session* session);
+  [[nodiscard]] std::vector<std::shared_ptr<Session>> all_sessions() const;
   void drain_step();
 
   const ServeContext& context_;
@@ -99,7 +103,10 @@ class Loop {
                              asio::io_context::executor_type>
       timer_;
   ChannelTable channels_;
-  std::unordered_map<const Session*, std::shared_ptr<Session>> sessions_;
+  // In groups that are ticked in turns, each once a second: looking at 10,000 sessions that have nothing to do costs as
+  // much CPU as sending to 1,000.
+  std::array<std::unordered_map<const Session*, std::shared_ptr<Session>>, 4> sessions_;
+  std::size_t turn_ = 0;
   std::optional<Drain> drain_;
   SteadyTime now_;
 };

@@ -12,7 +12,7 @@ class Session {
   Session& operator=(const Session&) = delete;
   virtual ~Session() = default;
 
-  // Four times a second: deadlines, stalls, keep-alive.
+  // Once a second: deadlines, stalls, keep-alive.
   virtual void tick(SteadyTime now) = 0;
   // The server is going away: says goodbye, where the protocol has a word for it.
   virtual void go_away() = 0;

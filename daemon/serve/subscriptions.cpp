@@ -24,6 +24,7 @@ Subscriptions::~Subscriptions() { clear(); }
 void Subscriptions::add(const Attached& attached, Deliver deliver, bool snapshot) {
   Subscription& subscription = *all_.emplace_back(std::make_unique<Subscription>());
   subscription.owner = this;
+  subscription.connection = connection_.get();
   subscription.serial = ++serial_;
   subscription.number = attached.channel;
   subscription.deliver = deliver;
