@@ -5,8 +5,9 @@
 // In one run, over the same sockets, in turns:
 //   restream   a poll's result -> diff -> commit (SQLite, a real file) -> frames -> serve thread -> sockets
 //   raw        a loop that calls send() with the same bytes, framed beforehand
-// Printed is the CPU time (user and system, all threads of the server) for each delivered message, the median of all
-// rounds, for bursts of 1 and of 25 events. The subscribers are another process; its CPU time is not counted.
+// Printed is the CPU time (user and system, of the server without this measuring thread) for each delivered message,
+// the median of all rounds, for bursts of 1 and of 25 events. The subscribers are another process; its CPU time is not
+// counted.
 #include "fanout_clients.hpp"
 
 #include <netinet/in.h>

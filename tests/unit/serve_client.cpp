@@ -62,6 +62,11 @@ bool Client::send(std::string_view bytes) {
   return true;
 }
 
+void Client::wait_to_send() {
+  const timeval no_limit{};
+  ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &no_limit, sizeof no_limit);
+}
+
 void Client::half_close() { ::shutdown(socket_, SHUT_WR); }
 
 bool Client::fill() {

@@ -119,6 +119,7 @@ class Client {
   Client& operator=(Client&&) = delete;
 
   bool send(std::string_view bytes);
+  void wait_to_send();  // for as long as it takes, not 10 s
   void half_close();
   // What came until the peer closed.
   std::string read_to_end();

@@ -257,6 +257,7 @@ void check_rude_client(const std::string& frame) {
   Rig rig;
   rig.clock.stop();
   Client rude = rig.open(4096);
+  rude.wait_to_send();  // so that nothing but the server ends it
   std::atomic<std::size_t> sent = 0;
   std::atomic<bool> gone = false;
   std::thread writer([&] {
@@ -281,6 +282,7 @@ void check_rude_client(const std::string& frame) {
         return gone.load();
       },
       Millis(30000)));
+  rude.half_close();  // ends a writer that was not dropped
   writer.join();
 }
 
