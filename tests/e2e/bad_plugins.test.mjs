@@ -14,7 +14,7 @@ const CULPRITS = {
   "abort-in-constructor": { refused: true, told: /SIGABRT.*its last line: no configuration, no life/ },
   "loop-in-fetch": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: round and round/ },
   "loop-in-metadata": { refused: true, told: /deadline|metadata\(\) did not return/ },
-  "memory-leak": { heard: ["plugin_crashed", "bad_result"], told: /exit status 70; its last line: out of memory/, plain: true },
+  "memory-leak": { heard: ["plugin_crashed", "bad_result"], told: /exit status 70; its last line: out of memory/, limited: true },
   "thread-bomb": { heard: "plugin_crashed", told: /it has [0-9]+ threads, more than 512; its last line: one thread more/ },
   "fork-bomb": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: multiplying/ },
   "stdout-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (printed|[0-9]+ lines)/ },
@@ -43,12 +43,15 @@ const upstream = createServer((request, response) => {
   response.end(JSON.stringify({ items: [item] }));
 });
 await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+upstream.unref();
 const origin = `http://127.0.0.1:${upstream.address().port}`;
 
 const fetcher = (poll_interval) => ({ origin, allow_private: true, poll_interval, force_interval: true });
-const names = Object.keys(CULPRITS);
+// Under a sanitizer nothing would stop it from taking the machine's.
+const names = Object.keys(CULPRITS).filter((name) => !(CULPRITS[name].limited && SLOWNESS > 1));
 const daemon = await startDaemon({
   plugins: ["list", ...names],
+  tolerate: /plugin=/, // what they do to themselves is theirs
   config: {
     plugins: { call_timeout: `${2 * SLOWNESS}s`, memory: "64MiB" },
     fetchers: Object.fromEntries([["list", fetcher(`${POLL_MS}ms`)], ...names.map((name) => [name, fetcher("1s")])]),
@@ -94,10 +97,11 @@ describe("bad plugins", { concurrency: 64 }, async () => {
   }
   rounds.beside.push(await measure(SAMPLES));
 
-  for (const [name, { heard, refused, told, polls, plain }] of Object.entries(CULPRITS)) {
+  for (const [name, { heard, refused, told, polls, plain, limited }] of Object.entries(CULPRITS)) {
     // Where the sanitizers' own runtime changes how it ends, the exact words are left to the plain build.
     const words = plain && SLOWNESS > 1 ? /./ : told;
-    test(`${name}: its subscribers and the operator are told`, async () => {
+    const skip = limited && SLOWNESS > 1 && "a sanitizer's shadow memory leaves no limit to reach";
+    test(`${name}: its subscribers and the operator are told`, { skip }, async () => {
       if (refused) {
         victims[name].send({ action: "subscribe", channel: name });
         const error = await victims[name].waitFor("error");
@@ -136,7 +140,7 @@ describe("bad plugins", { concurrency: 64 }, async () => {
     waits.forEach((wait, i) => assert.ok(wait >= 1000 * 2 ** i && wait <= 1250 * 2 ** i, `restarts after ${waits}`));
   });
 
-  test("nobody else feels it", async () => {
+  test("nobody else waits for it", { skip: SLOWNESS > 1 && "times under a sanitizer say nothing" }, async () => {
     for (let i = 0; i < 2; ++i) rounds.beside.push(await measure(SAMPLES));
     const middle = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
     const median = (all) => middle(all.map(({ p50 }) => p50));
@@ -154,6 +158,11 @@ describe("bad plugins", { concurrency: 64 }, async () => {
       if (alone > quiet * SLOWNESS) console.log(`this machine is too busy to compare ${what}: not judged`);
       else assert.ok(beside <= Math.max(1.5 * alone, allowed * SLOWNESS), `${what}: ${beside} ms beside them, ${alone} ms without`);
     }
+  });
+
+  test("nobody else hears of it", async () => {
+    const held = async () => (await health("null-dereference")).reason === "held";
+    await eventually(held, { within: seconds(60), what: "the first of them held" });
     assert.equal((await health("list")).restarts, 0);
     for (const client of bystanders) {
       const statuses = client.messages.filter(({ type, state }) => type === "status" && !["pending", "live"].includes(state));

@@ -78,13 +78,14 @@ export class Daemon {
   #process = null;
 
   // plugins: names, copied into the daemon's own plugins folder; upstream: where all of them send their requests;
-  // limit: how many descriptors it may have; config: laid over what is below; configText: the whole file instead; keys: {fetcher: {key name: value}}.
-  constructor({ plugins = ["list", "list-complete"], upstream, config = {}, configText, keys, folder, limit } = {}) {
+  // limit: how many descriptors it may have; tolerate: lines of the log in which sanitizers may report; config: laid over what is below; configText: the whole file instead; keys: {fetcher: {key name: value}}.
+  constructor({ plugins = ["list", "list-complete"], upstream, config = {}, configText, keys, folder, limit, tolerate } = {}) {
     this.folder = folder ?? temporaryFolder();
     this.configFile = join(this.folder, "restream.yaml");
     this.pluginFolder = join(this.folder, "plugins");
     this.keys = keys;
     this.limit = limit;
+    this.tolerate = tolerate;
     for (const name of ["plugins", "state"]) mkdirSync(join(this.folder, name), { recursive: true });
     chmodSync(this.pluginFolder, 0o755);
     chmodSync(join(this.folder, "state"), 0o700);
@@ -137,7 +138,7 @@ export class Daemon {
     // prlimit becomes the daemon.
     const before = this.limit ? ["prlimit", `--nofile=${this.limit}`, ...under] : under;
     const [file, ...words] = [...before, ...command];
-    this.#process = new Process(file, words);
+    this.#process = new Process(file, words, { tolerate: this.tolerate });
     const [, address] = await this.#process.waitForLine(/listening.*address=(\S+:[0-9]+)/, seconds(20));
     this.port = Number(address.split(":").at(-1));
     this.url = `http://${address}`;
