@@ -37,6 +37,7 @@ constexpr Millis settle_look{50};
 constexpr Millis status_every{10000};
 constexpr Millis keys_look{2000};                // how often the keystore is looked at for changes
 constexpr Millis drain_limit{8000};              // after which those who are left are cut off
+constexpr Millis store_patience{1000};           // after that, for the polls that still wait to be written
 constexpr std::size_t cache_bytes = 64U << 20U;  // of answers that are asked for again conditionally
 
 std::uint64_t random_number() {
@@ -267,6 +268,10 @@ struct Daemon::Impl {
     tell_status();
     if (const auto every = service.alive_every()) keep_alive(*every);
     io.run();
+    store_thread.hurry(store_patience, [this](std::size_t polls) {
+      log.warning("polls that waited to be written were dropped; the next ones find the same",
+                  {{"polls", std::to_string(polls)}});
+    });
     quota_book.close();
     return {};
   }

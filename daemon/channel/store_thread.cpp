@@ -1,5 +1,6 @@
 #include "channel/store_thread.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -65,8 +66,10 @@ struct StoreThread::Impl {
 
   std::mutex mutex;
   std::condition_variable wake;
-  std::deque<Job> jobs;   // GUARDED_BY(mutex)
-  bool stopping = false;  // GUARDED_BY(mutex)
+  std::deque<Job> jobs;                                                           // GUARDED_BY(mutex)
+  bool stopping = false;                                                          // GUARDED_BY(mutex)
+  std::move_only_function<void(std::size_t)> tell_dropped;                        // GUARDED_BY(mutex)
+  std::atomic<SteadyClock::time_point> patience{SteadyClock::time_point::max()};  // for polls
 
   Stats stats;
   std::unique_ptr<Store> store;
@@ -75,6 +78,7 @@ struct StoreThread::Impl {
   std::vector<std::move_only_function<void(PollOutcome)>> answers;
   std::unordered_set<std::string> polled;  // the channels in it
   std::vector<QuotaJob> quotas;            // spent before the group's polls are
+  std::size_t dropped = 0;
   std::map<std::string, Waiting> waiting;
   bool failing = false;                        // the last transaction failed
   bool forgets = false;                        // a channel in `waiting` is to be forgotten
@@ -101,12 +105,19 @@ void StoreThread::Impl::run() {
     }
     const bool overdue = due && SteadyClock::now() >= *due;
     if (!polls.empty() || !quotas.empty() || overdue) flush(overdue);
-    if (last && !waiting.empty()) flush(true);
-    if (last) return;
+    if (!last) continue;
+    if (!waiting.empty()) flush(true);
+    if (dropped > 0) tell_dropped(dropped);
+    return;
   }
 }
 
 void StoreThread::Impl::take(PollJob job) {
+  if (SteadyClock::now() >= patience.load()) {
+    ++dropped;
+    take(Write(ScheduleWrite{.channel = job.input.channel, .epoch = job.input.epoch, .schedule = job.input.schedule}));
+    return;
+  }
   if (polls.size() >= largest_group || polled.contains(job.input.channel)) flush();
   polled.insert(job.input.channel);
   polls.push_back(std::move(job.input));
@@ -186,6 +197,12 @@ StoreThread::~StoreThread() {
 
 void StoreThread::commit(PollInput poll, std::move_only_function<void(PollOutcome)> done) {
   impl_->put(PollJob{.input = std::move(poll), .done = std::move(done)});
+}
+
+void StoreThread::hurry(Millis within, std::move_only_function<void(std::size_t)> dropped) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->tell_dropped = std::move(dropped);
+  impl_->patience = SteadyClock::now() + within;
 }
 
 const StoreThread::Stats& StoreThread::stats() const { return impl_->stats; }

@@ -17,12 +17,12 @@ class StoreThread {
  public:
   // Starts the thread.
   explicit StoreThread(std::unique_ptr<Store> store);
-  // Finishes what is queued, then joins.
+  // Finishes what is queued (see hurry), then joins.
   ~StoreThread();
   StoreThread(const StoreThread&) = delete;
   StoreThread& operator=(const StoreThread&) = delete;
 
-  // The three calls may come from any thread. `done` and `job` run on the store thread and must not throw or block.
+  // The calls may come from any thread. `done` and `job` run on the store thread and must not throw or block.
 
   // Two polls of one channel are never grouped; they are committed in the order they came.
   void commit(PollInput poll, std::move_only_function<void(PollOutcome)> done);
@@ -36,6 +36,10 @@ class StoreThread {
   // Reads after every poll and every forgotten channel that was queued before; a schedule may still wait. A StoreError
   // that `job` lets out ends in `failed`.
   void read(std::move_only_function<void(Store&)> job, std::move_only_function<void(std::string)> failed);
+
+  // The end is near: after `within`, polls that still wait are dropped and only their schedules written. What they
+  // found is found again by the next poll. `dropped` hears how many, if any, as the last thing on the store thread.
+  void hurry(Millis within, std::move_only_function<void(std::size_t polls)> dropped);
 
   // Written by the store thread, read by any.
   struct Stats {

@@ -220,6 +220,37 @@ TEST_CASE("What is queued is finished before the thread ends") {
   CHECK(written);
 }
 
+TEST_CASE("In a hurry, polls that wait are dropped and counted, and their schedules are written") {
+  Bench bench;
+  std::promise<void> release = bench.hold();
+  std::vector<std::future<PollOutcome>> outcomes;
+  for (int i = 0; i < 600; ++i) outcomes.push_back(bench.poll("c" + std::to_string(i), "a"));
+  std::size_t dropped = 0;
+  bench.thread->hurry(Millis(0), [&](std::size_t polls) { dropped = polls; });
+  release.set_value();
+  bench.thread.reset();
+  CHECK(dropped == 600);
+  std::size_t schedules = 0;
+  for (const auto& commit : bench.seen.commits) {
+    for (const Write& write : commit) {
+      CHECK_FALSE(std::holds_alternative<PollWrite>(write));
+      if (std::holds_alternative<ScheduleWrite>(write)) ++schedules;
+    }
+  }
+  CHECK(schedules == 600);
+  for (auto& outcome : outcomes) CHECK_THROWS_AS(outcome.get(), std::future_error);
+}
+
+TEST_CASE("A hurry that is long enough drops nothing") {
+  Bench bench;
+  auto outcome = bench.poll("c", "a");
+  bool told = false;
+  bench.thread->hurry(Seconds(60), [&](std::size_t) { told = true; });
+  bench.thread.reset();
+  CHECK(outcome.get().head.offset == 1);
+  CHECK_FALSE(told);
+}
+
 TEST_CASE("Many threads may hand in work at once") {
   Bench bench;
   std::vector<std::thread> threads;
