@@ -28,9 +28,7 @@ struct NytTop {
     // The section is one of those below, so it goes into the path as it is: books/review is two segments there.
     const auto answer = context.get("https://api.nytimes.com/svc/topstories/v2/" + params.at("section") +
                                     ".json?api-key=" + restream::percent_encode(keys.at("api-key")));
-    if (!answer.ok()) return answer.failure();
-    auto body = answer.json();
-    return restream::items(std::move(body.at("results")));
+    return answer.items("/results");
   }
 
   static json sections() {

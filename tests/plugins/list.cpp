@@ -24,10 +24,7 @@ struct List {
   }
 
   static restream::Result fetch(restream::Context& context, const restream::Params& params, const restream::Keys&) {
-    const auto answer = context.get("http://127.0.0.1:9/list/" + restream::percent_encode(params.at("name")));
-    if (!answer.ok()) return answer.failure();
-    auto body = answer.json();
-    return restream::items(std::move(body.at("items")));
+    return context.get("http://127.0.0.1:9/list/" + restream::percent_encode(params.at("name"))).items("/items");
   }
 };
 

@@ -5,9 +5,7 @@
 //     static restream::Result fetch(restream::Context& context, const restream::Params& params,
 //                                   const restream::Keys& keys) {
 //       const auto answer = context.get("https://api.example.com/stars/" + restream::percent_encode(params.at("of")));
-//       if (!answer.ok()) return answer.failure();
-//       auto body = answer.json();
-//       return restream::items(std::move(body.at("stars")));
+//       return answer.items("/stars");  // or failure(), when it is not ok
 //     }
 //   };
 //   RESTREAM_FETCHER(Stars)
@@ -17,6 +15,7 @@
 #pragma once
 
 #include <restream/fetcher.h>
+#include <restream/json_slice.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -35,16 +34,17 @@ using json = nlohmann::json;
 using Params = std::map<std::string, std::string>;  // canonical: defaults are filled in
 using Keys = std::map<std::string, std::string>;    // only the keys that metadata() declares
 
-// What fetch() returns: items with status 200, or a status of 400 and up with a text. Make it with items() or
-// failure().
+// What fetch() returns: items with status 200, or a status of 400 and up with a text. Make it with items(),
+// Answer::items() or failure().
 struct Result {
   int status_code = 200;
   json result;
+  std::string text;  // when it is not empty, JSON text that stands in the place of `result`
 };
 
-inline Result items(json list) { return {200, std::move(list)}; }
-inline Result item(json one) { return {200, json::array({std::move(one)})}; }
-inline Result failure(int status_code, std::string text) { return {status_code, std::move(text)}; }
+inline Result items(json list) { return {200, std::move(list), {}}; }
+inline Result item(json one) { return {200, json::array({std::move(one)}), {}}; }
+inline Result failure(int status_code, std::string text) { return {status_code, std::move(text), {}}; }
 
 // There was no answer: refused, unreachable, timed out. The daemon knows which; let it pass through.
 class HttpError : public std::runtime_error {
@@ -55,40 +55,6 @@ class HttpError : public std::runtime_error {
  private:
   std::int32_t code_;
 };
-
-namespace detail {
-
-// More than any API needs, and few enough for a host thread's small stack: writing JSON recurses.
-inline constexpr int max_nesting = 200;
-
-// Where the string that begins at `begin` ends: at a quote with an even number of backslashes before it.
-inline std::size_t end_of_string(std::string_view text, std::size_t begin) {
-  for (std::size_t end = begin;;) {
-    end = text.find('"', end + 1);
-    if (end == std::string_view::npos) return text.size();
-    std::size_t first = end;
-    while (text[first - 1] == '\\') --first;
-    if ((end - first) % 2 == 0) return end;
-  }
-}
-
-// Whether arrays and objects in `text` are nested deeper than that.
-inline bool is_too_deep(std::string_view text) {
-  int depth = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '"') {
-      i = end_of_string(text, i);
-    } else if (c == '[' || c == '{') {
-      if (++depth > max_nesting) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
-
-}  // namespace detail
 
 // An answer of the API, whatever its status.
 struct Answer {
@@ -108,6 +74,18 @@ struct Answer {
                                (type == headers.end() ? "no content-type" : type->second) + ") is not JSON, as byte " +
                                std::to_string(error.byte) + " shows");
     }
+  }
+  // The list at a JSON pointer ("" is the whole body), or failure() when the status is not ok. The items are handed on
+  // as the API wrote them, without being parsed here: where they need no change this is the cheapest way by far.
+  // Throws as json() does, and when there is no list at that place.
+  [[nodiscard]] Result items(std::string_view pointer) const {
+    if (!ok()) return failure();
+    if (const auto list = detail::array_at(body, pointer)) return {200, {}, std::string(*list)};
+    const restream::json parsed = json();
+    const restream::json::json_pointer place{std::string(pointer)};
+    if (!parsed.contains(place) || !parsed.at(place).is_array())
+      throw std::runtime_error("the API's answer has no list at '" + std::string(pointer) + "'");
+    return restream::items(parsed.at(place));
   }
   // The result for a status that is not ok: 4xx and 5xx as they are, anything else as 502.
   [[nodiscard]] Result failure() const {
@@ -227,7 +205,8 @@ std::int32_t run_fetch(const restream_call* call) noexcept {
     // In pieces: an object made of them would be a copy of all items.
     const std::string head = R"({"status_code":)" + std::to_string(result.status_code) + R"(,"result":)";
     std::int32_t code = call->emit(call, head.data(), head.size());
-    if (code == RESTREAM_OK) code = emit(call, result.result);
+    if (code == RESTREAM_OK)
+      code = result.text.empty() ? emit(call, result.result) : call->emit(call, result.text.data(), result.text.size());
     return code == RESTREAM_OK ? call->emit(call, "}", 1) : code;
   });
 }

@@ -22,9 +22,7 @@ struct @TYPE@ {
   static restream::Result fetch(restream::Context& context, const restream::Params& params, const restream::Keys&) {
     const auto answer =
         context.get("https://api.example.com/things?topic=" + restream::percent_encode(params.at("topic")));
-    if (!answer.ok()) return answer.failure();
-    auto body = answer.json();
-    return restream::items(std::move(body.at("things")));  // throws when the answer has another shape: the poll fails
+    return answer.items("/things");  // where the list stands in the answer; a failed poll when there is none
   }
 };
 
