@@ -12,33 +12,13 @@
 #include <mutex>
 
 #include "ops/redactor.hpp"
+#include "ops/utf8.hpp"
 
 namespace restream {
 
 namespace {
 
 constexpr std::size_t longest_value = 8U << 10U;  // a plugin may hand us anything; journald splits lines at 48 KiB
-
-std::size_t continuation_bytes(std::uint8_t lead) {
-  if (lead >= 0xc2 && lead <= 0xdf) return 1;
-  if (lead >= 0xe0 && lead <= 0xef) return 2;
-  if (lead >= 0xf0 && lead <= 0xf4) return 3;
-  return 0;
-}
-
-// The size of the UTF-8 character at the start of `text`, 0 where there is none. (Surrogates and overlong forms of
-// three and four bytes pass: nothing on the other side of a log depends on them.)
-std::size_t character_size(std::string_view text) {
-  const auto lead = static_cast<std::uint8_t>(text.front());
-  if (lead < 0x80) return 1;
-  const std::size_t more = continuation_bytes(lead);
-  if (more == 0 || text.size() <= more) return 0;
-  for (std::size_t i = 1; i <= more; ++i)
-    if ((static_cast<std::uint8_t>(text[i]) & 0xc0U) != 0x80U) return 0;
-  // U+0080 to U+009F are control characters to a terminal.
-  if (lead == 0xc2 && static_cast<std::uint8_t>(text[1]) < 0xa0) return 0;
-  return more + 1;
-}
 
 void append_byte(std::string& line, char c) {
   constexpr std::string_view digits = "0123456789abcdef";
@@ -55,7 +35,8 @@ void append_quoted(std::string& line, std::string_view text, bool json) {
   const bool cut = text.size() > longest_value;
   if (cut) text = text.substr(0, longest_value);
   while (!text.empty()) {
-    const std::size_t size = character_size(text);
+    std::size_t size = utf8_character_size(text);
+    if (size > 1 && is_control_character(text.substr(0, size))) size = 0;
     const char c = text.front();
     if (size > 1) {
       line += text.substr(0, size);

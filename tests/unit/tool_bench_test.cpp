@@ -78,7 +78,7 @@ TEST_CASE("a cancelled call ends, a late one is told from a crash, and the end h
   }
   Bench bench(options_for("actor"));
   REQUIRE(bench.start().has_value());
-  CHECK(bench.call(HostFunction::fetch, "exit 9", patience, {}).kind == CallResult::Kind::lost);
+  CHECK(bench.call(HostFunction::fetch, "last-words farewell", patience, {}).kind == CallResult::Kind::lost);
   CHECK(bench.wait_for_end().reason == "exit status 9");
 }
 
