@@ -14,6 +14,7 @@
 #include "fetch/crash_record.hpp"
 #include "fetch/kept_plugin.hpp"
 #include "fetch/plugin_http.hpp"
+#include "fetch/plugin_log.hpp"
 
 namespace restream {
 
@@ -23,31 +24,6 @@ namespace {
 constexpr std::size_t max_calls = 120;
 // Of calls with that trust or less.
 constexpr std::array<std::size_t, 3> max_trusted{40, 80, max_calls};
-
-LogLevel level_of(int level) {
-  switch (level) {
-    case RESTREAM_DEBUG:
-      return LogLevel::debug;
-    case RESTREAM_WARNING:
-      return LogLevel::warning;
-    case RESTREAM_ERROR:
-      return LogLevel::error;
-    default:
-      return LogLevel::info;
-  }
-}
-
-std::string_view source_text(LogSource source) {
-  switch (source) {
-    case LogSource::plugin:
-      return "plugin";
-    case LogSource::standard_output:
-      return "stdout";
-    case LogSource::standard_error:
-      return "stderr";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -115,6 +91,9 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     };
     callbacks.log = [weak](LogSource source, int level, CallNumber call, const std::string& line) {
       if (const auto self = weak.lock()) self->on_log(source, level, call, line);
+    };
+    callbacks.uncounted = [weak] {
+      if (const auto self = weak.lock()) log_uncounted(self->around.log, self->options.name, self->host->pid());
     };
     host = std::make_unique<HostProcess>(around.io, around.clock, std::move(host_options), std::move(callbacks));
     auto started = file ? host->start() : std::unexpected(file.error());
@@ -348,12 +327,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   void on_log(LogSource source, int level, CallNumber number, const std::string& line) {
     last_line = line;
     const auto call = calls.find(number);
-    if (call == calls.end() || call->second.poll.empty())
-      return around.log.write(level_of(level), line,
-                              {{"plugin", options.name}, {"source", std::string(source_text(source))}});
-    around.log.write(
-        level_of(level), line,
-        {{"plugin", options.name}, {"source", std::string(source_text(source))}, {"poll", call->second.poll}});
+    log_line(around.log, options.name, source, level, call == calls.end() ? std::string() : call->second.poll, line);
   }
 
   Surroundings around;

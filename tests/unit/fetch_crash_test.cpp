@@ -2,6 +2,8 @@
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "fake_core.hpp"
@@ -100,4 +102,33 @@ TEST_CASE("what the host said last is told with the reason") {
   world.plugin.start();
   world.crash();
   CHECK_THAT(world.plugin.last_error(), Catch::StartsWith("signal 6 (SIGABRT)"));
+}
+
+TEST_CASE("a plugin's process whose threads cannot be counted is logged once, with what to change") {
+  std::vector<std::pair<LogLevel, std::string>> lines;
+  const Log log([&lines](LogLevel level, const std::string& line) { lines.emplace_back(level, line); },
+                LogLevel::warning);
+  HostOptions options = Crashing::options();
+  options.plugin.replace_filename("actor.so");
+  options.proc = std::filesystem::path(TEST_BUILD) / "tests";  // as where /proc hides what is not ours to trace
+  boost::asio::io_context io;
+  FakeCore core;
+  HttpClient http(HttpOptions{}, real_clock());
+  Plugin plugin({.io = io,
+                 .loop = core.loop(),
+                 .clock = core.clock(),
+                 .random = [] { return 0.0; },
+                 .http = http,
+                 .log = log,
+                 .scratch = {}},
+                options, [] {});
+  plugin.start();
+  const auto start = std::chrono::steady_clock::now();
+  while (lines.empty() && std::chrono::steady_clock::now() < start + 60s) io.run_one_for(20ms);
+  for (const auto more = std::chrono::steady_clock::now() + 1200ms; std::chrono::steady_clock::now() < more;)
+    io.run_one_for(20ms);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines.front().first == LogLevel::warning);
+  CHECK_THAT(lines.front().second,
+             Catch::Contains("ProtectProc=") && Catch::Contains("pid=" + std::to_string(plugin.pid())));
 }
