@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fake_core.hpp"
+#include "fetch/crash_record.hpp"
 #include "fetch/plugin.hpp"
 #include "http/http_client.hpp"
 
@@ -84,6 +85,30 @@ TEST_CASE("restarts are spread by up to a quarter of their delay") {
   world.plugin.start();
   CHECK(world.delay_after_crash() == 1250ms);
   CHECK(world.delay_after_crash() == 2500ms);
+}
+
+TEST_CASE("a plugin that crashes every few minutes waits longer each time, up to five minutes") {
+  CrashRecord record;
+  SteadyTime now{};
+  std::vector<Millis> delays;
+  for (int i = 0; i < 12; ++i) {
+    delays.push_back(record.crashed(now, 0.0).value_or(-1ms));
+    now += delays.back() + 3min;
+  }
+  CHECK(delays == std::vector<Millis>{1s, 2s, 4s, 8s, 16s, 32s, 64s, 128s, 256s, 5min, 5min, 5min});
+  // It ran for six minutes, and waited for five before.
+  CHECK(record.crashed(now + 3min, 0.0) == 5min);
+}
+
+TEST_CASE("a plugin that ran for ten minutes is started quickly again") {
+  CrashRecord record;
+  SteadyTime now{};
+  for (int i = 0; i < 3; ++i) CHECK(record.crashed(now, 0.0) == 1s * (1 << i));
+  now += 4s + 10min;
+  CHECK(record.crashed(now, 0.0) == 8s);
+  now += 8s + 10min + 1ms;
+  CHECK(record.crashed(now, 0.0) == 1s);
+  CHECK(record.crashed(now, 0.0) == 2s);
 }
 
 TEST_CASE("crashes that are more than ten minutes apart in five hold no plugin") {
