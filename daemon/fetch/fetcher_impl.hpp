@@ -41,6 +41,9 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   // fetcher_plugin.cpp
   void plugin_changed(PluginState state, const std::string& problem);
+  // That it has been down for long.
+  void tell_waiting();
+  void tell_down(ChannelPoll& poll);
   void ask(const std::function<void(PluginCall)>& call,
            std::function<void(std::expected<Introduction, NoIntroduction>)> done);
   void reconfigure(FetcherSettings given);
@@ -105,6 +108,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   PluginState plugin_state = PluginState::loading;
   std::string plugin_problem = "it is being loaded";
+  SteadyTime down_since;  // while it is restarting, however often
   bool is_settled = false;
   Reason ended = Reason::none;  // refused, held, removed, or crashed since: no polls until a version is adopted
   bool refused_alone = false;   // the version that serves others is no good for this fetcher

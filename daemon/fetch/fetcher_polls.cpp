@@ -31,11 +31,7 @@ std::string Fetcher::Impl::missing_keys() const {
 void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   if (poll.in_flight || poll.refused || ended != Reason::none) return;
   poll.waiting = true;
-  if (plugin_state != PluginState::ready) {
-    if (plugin_state == PluginState::restarting)
-      tell(poll, State::failing, Reason::plugin_crashed, "the plugin is down: " + plugin_problem, std::nullopt);
-    return;
-  }
+  if (plugin_state != PluginState::ready) return tell_down(poll);
   if (const std::string missing = missing_keys(); !missing.empty()) {
     tell(poll, State::needs_key, Reason::missing_key,
          "missing in the keystore: " + missing + "; set it with `restream-keys set " + settings.name + " " +

@@ -120,7 +120,6 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   void on_end(HostEnd end) {
     remove_scratch_file();
     if (stopped) return;
-    const bool was_ready = state == PluginState::ready;
     std::string reason = end.reason;
     if (!end.last_line.empty()) reason += "; its last line: " + end.last_line;
     last_error = around.log.redact(reason);
@@ -133,35 +132,31 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       state = PluginState::refused;
       problem = end.refused ? end.reason : "its host ended: " + reason;
     } else {
-      restart_later(end, reason, was_ready);
+      restart_later(end, reason);
     }
     settle_lost(end);
     if (gone) return finish();
     changed();
   }
 
-  void restart_later(const HostEnd& end, const std::string& reason, bool was_ready) {
+  // A call that does not come back is as bad as a crash: its process is gone too, and with it the calls of others.
+  void restart_later(const HostEnd& end, const std::string& reason) {
     ++restarts;
     state = PluginState::restarting;
     problem = "its host ended: " + end.reason;
-    Millis delay{0};
-    // Killed for a call: another host at once. One that hangs while it is being loaded is as bad as one that crashes.
-    if (!end.timed_out || !was_ready) {
-      const auto backoff = crashes.crashed(around.clock.steady(), around.random());
-      if (!backoff) {
-        state = PluginState::held;
-        problem = "held after " + std::to_string(crashes.recent()) + " crashes in ten minutes: " + end.reason;
-        around.log.error("plugin held: it is tried again when its file changes",
-                         {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
-        return;
-      }
-      delay = *backoff;
+    const auto delay = crashes.crashed(around.clock.steady(), around.random());
+    if (!delay) {
+      state = PluginState::held;
+      problem = "held after " + std::to_string(crashes.recent()) + " crashes in ten minutes: " + end.reason;
+      around.log.error("plugin held: it is tried again when its file changes",
+                       {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
+      return;
     }
     around.log.error("plugin host ended", {{"plugin", options.name},
                                            {"file", options.plugin.string()},
                                            {"reason", reason},
-                                           {"restart_in", std::to_string(delay.count()) + "ms"}});
-    around.loop.at(around.clock.steady() + delay, [weak = weak_from_this()] {
+                                           {"restart_in", std::to_string(delay->count()) + "ms"}});
+    around.loop.at(around.clock.steady() + *delay, [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (self && self->state == PluginState::restarting && !self->gone) self->start();
     });
