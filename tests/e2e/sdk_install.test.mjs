@@ -2,8 +2,10 @@
 // passes its own test, in each language.
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { BUILD, run, seconds, SLOWNESS, temporaryFolder } from "./harness.mjs";
 
 const within = seconds(240);
@@ -60,6 +62,43 @@ describe("what is installed", { skip: SLOWNESS > 1 && "a sanitized host wants sa
       assert.deepEqual(strong.sort(), ["fetch", "metadata", "restream_fetcher"]);
     });
   }
+
+  test("the example of docs/fetchers.md is what it says: it builds, gives its items, and passes the check", async () => {
+    const page = readFileSync(fileURLToPath(new URL("../../docs/fetchers.md", import.meta.url)), "utf8");
+    const [, file, source] = /^`(\w+\.cpp)`, all of it:\n\n```cpp\n([^]*?)^```$/m.exec(page);
+    const [, json] = /echo '(\[.*\])' > api\/repos\/acme\/rocket\/releases/.exec(page);
+    const [, params] = /restream-plugin try build\/github-releases\.so --params '(.*)'/.exec(page);
+    const [, printed] = /^    (\{"assets".*\})$/m.exec(page);
+    const api = createServer((request, response) => response.writeHead(request.url === "/repos/acme/rocket/releases" ? 200 : 404).end(json));
+    await new Promise((resolve) => api.listen(0, "127.0.0.1", resolve));
+    try {
+      const project = join(folder, "github-releases");
+      await succeed(tool, ["new", "github-releases", "--directory", project]);
+      assert.ok(existsSync(join(project, file)), `${file} is the file that "new" made`);
+      writeFileSync(join(project, file), source);
+      const build = join(project, "build");
+      await succeed("cmake", ["-S", project, "-B", build, `-DCMAKE_PREFIX_PATH=${prefix}`]);
+      await succeed("cmake", ["--build", build]);
+      const library = join(build, "github-releases.so");
+      const local = ["--origin", `http://127.0.0.1:${api.address().port}`, "--allow-private"];
+      const sample = join(project, "samples/first.json");
+      const told = await succeed(tool, ["try", library, "--params", params, ...local, "--record", sample]);
+      assert.ok(told.split("\n").includes(printed), `${printed} in\n${told}`);
+      assert.match(await succeed(tool, ["check", library, "--replay", sample]), /nothing found/);
+      await succeed("ctest", ["--test-dir", build, "--output-on-failure"]);
+
+      // The finding that it shows.
+      const [, what] = /^    FOUND answers .*\n +(what .*)$/m.exec(page);
+      writeFileSync(join(project, file), source.replace(/^.*if \(!answer\.ok\(\)\).*\n/m, ""));
+      await succeed("cmake", ["--build", build]);
+      const { code, out } = await run(tool, ["check", library, "--replay", sample], { within });
+      assert.equal(code, 1, out);
+      assert.ok(out.includes(what), `${what} in\n${out}`);
+    } finally {
+      api.closeAllConnections();
+      await new Promise((resolve) => api.close(resolve));
+    }
+  });
 
   test("a project's test fails when its fetcher is broken", async () => {
     const project = join(folder, "broken");
