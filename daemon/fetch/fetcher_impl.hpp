@@ -25,6 +25,7 @@ struct ChannelPoll {
   SteadyTime linger_until;
   bool in_flight = false;                 // called, or its result is being committed
   bool cancelled = false;                 // the plugin was told that nobody waits: what comes back counts for nothing
+  bool outdated = false;                  // called with keys that have been replaced since
   bool waiting = false;                   // due, but the plugin is down or a key is missing
   bool queued = false;                    // due, and its turn has not come
   bool refused = false;                   // the plugin does not take its params any more
@@ -67,6 +68,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   [[nodiscard]] Millis interval_of(const ChannelPoll& poll) const;
   void on_wake();
   void resume_waiting();
+  // The keys are others now: the backoff was the old ones'.
+  void retry_unauthorized();
   void set_quota_terms();
   // Comes back by poll_now() with the allowance.
   void ask_quota(ChannelPoll& poll);

@@ -46,6 +46,7 @@ void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   poll.waiting = false;
   if (quota && !poll.allowance) return ask_quota(poll);
   poll.in_flight = true;
+  poll.outdated = false;
   poll.name = hooks.name_poll ? hooks.name_poll() : "";
   poll.called = clock.steady();
   if (log.writes(LogLevel::debug)) log.debug("poll", {{"poll", poll.name}, {"channel", poll.id.text}});
@@ -158,7 +159,8 @@ void Fetcher::Impl::fail(ChannelPoll& poll, Failure failure) {
   ++counts.polls[failure.reason];
   if (failure.reason == Reason::bad_result) result_problem = log.redact(poll.id.text + ": " + failure.message);
   const WallTime now = clock.wall();
-  ++poll.schedule.failures;
+  const bool other_keys = failure.reason == Reason::unauthorized && std::exchange(poll.outdated, false);
+  poll.schedule.failures = other_keys ? 1 : poll.schedule.failures + 1;
   const Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
   poll.schedule.last_poll = now;
   poll.schedule.not_before = now + delay;
