@@ -57,6 +57,17 @@ std::string master_key_of(const KeysConfig& config) {
   return default_master_key;
 }
 
+// What to do about a keystore that does not open, where its own words leave that open.
+std::string advice(keys::KeysErrorKind kind, const keys::MasterKeySource& source, const std::string& file) {
+  if (kind != keys::KeysErrorKind::wrong_key) return {};
+  const bool credential = source.kind == keys::MasterKeySource::Kind::credential;
+  return ". Whether it and the master key belong together tells `sudo restream-keys --file " + keys::shell_word(file) +
+         (credential ? "" : " --master-key " + keys::shell_word(source.name)) + " verify`" +
+         (credential ? "; if they do, the service was started before a `restream-keys rekey`: restart it, because only "
+                       "then systemd hands it the new master key"
+                     : "");
+}
+
 }  // namespace
 
 Keyring::Keyring(KeysConfig config, const std::filesystem::path& state_directory)
@@ -112,7 +123,9 @@ std::expected<Keyring::Opened, std::string> Keyring::open() const {
   const auto master = keys::load_master_key(*source, keys::default_owners());
   if (!master) return std::unexpected("keys.master_key: " + master.error().message);
   const auto store = keys::open_keystore(config_.file.string(), *master, keys::default_owners());
-  if (!store) return std::unexpected("keys.file: " + store.error().message);
+  if (!store)
+    return std::unexpected("keys.file: " + store.error().message +
+                           advice(store.error().kind, *source, config_.file.string()));
   Opened opened{.values = {}, .seen = {.id = store->id, .gen = store->gen, .sha256 = store->sha256}};
   for (const auto& [fetcher, entry] : store->entries)
     for (const auto& [name, value] : entry) opened.values[fetcher][name] = value.view();

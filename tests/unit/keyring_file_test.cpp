@@ -5,7 +5,9 @@
 
 #include <catch2/catch.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "keyring/keyring.hpp"
@@ -115,4 +117,27 @@ TEST_CASE("a memory that somebody else could have written is not believed") {
   const auto read = world.keyring().read();
   REQUIRE_FALSE(read);
   CHECK_THAT(read.error(), Catch::Contains("belongs to uid 65534"));
+}
+
+TEST_CASE("a wrong master key: what tells, and that systemd hands over a new one only at a start") {
+  const World world;
+  const auto error_with = [&](const std::string& source) {
+    KeysConfig config;
+    config.file = world.file;
+    config.master_key = source;
+    const auto read = Keyring(config, world.folder / "state").read();
+    REQUIRE_FALSE(read);
+    return read.error();
+  };
+  std::ofstream(world.master) << std::string(32, 'k');
+  const std::string of_file = error_with(world.master.string());
+  CHECK_THAT(of_file, Catch::Contains("restream-keys --file '" + world.file.string() + "' --master-key '" +
+                                      world.master.string() + "' verify`"));
+  CHECK_THAT(of_file, !Catch::Contains("systemd"));
+
+  REQUIRE(setenv("CREDENTIALS_DIRECTORY", world.folder.c_str(), 1) == 0);
+  const std::string of_credential = error_with("credential:master.key");
+  unsetenv("CREDENTIALS_DIRECTORY");
+  CHECK_THAT(of_credential, Catch::Contains("restream-keys --file '" + world.file.string() + "' verify`"));
+  CHECK_THAT(of_credential, Catch::Contains("before a `restream-keys rekey`: restart it"));
 }
