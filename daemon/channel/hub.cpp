@@ -175,31 +175,74 @@ void Hub::Impl::uncount_address(Channel& channel, const std::string& address) {
   if (--addresses[address] == 0) addresses.erase(address);
 }
 
+struct Hub::Impl::Commit {
+  std::string channel;
+  Fingerprint result;
+  std::shared_ptr<const CommitRules> rules;
+  WallTime now;
+  Schedule schedule;
+  std::function<void(const PollOutcome&)> done;
+  std::string poll;
+};
+
 void Hub::Impl::commit(const ChannelId& id, std::shared_ptr<const CommitRules> rules, std::string result,
                        const Schedule& schedule, std::function<void(const PollOutcome&)> done, std::string poll) {
   Channel* channel = find(id.text);
   if (channel == nullptr) return;  // cannot be: it is polling
+  auto one = std::make_unique<Commit>(Commit{.channel = id.text,
+                                             .result = fingerprint_bytes(result),
+                                             .rules = rules,
+                                             .now = around.clock.wall(),
+                                             .schedule = schedule,
+                                             .done = std::move(done),
+                                             .poll = std::move(poll)});
+  // Most polls find nothing new. Those stay on this thread: two changes of thread are a quarter of what a poll costs.
+  const auto& before = channel->repeatable;
+  if (store_works && before && before->result == one->result && before->rules == one->rules &&
+      one->now >= before->from && one->now < before->until) {
+    PollOutcome outcome{.head = channel->record.head,
+                        .first = channel->record.first,
+                        .items = channel->record.items,
+                        .skipped = before->skipped,
+                        .repeated = before->repeated,
+                        .deferred = true,
+                        .repeats_until = before->until};
+    around.store.write(ScheduleWrite{.channel = id.text, .epoch = outcome.head.epoch, .schedule = schedule});
+    around.loop.post([self = shared_from_this(), one = std::move(one), outcome = std::move(outcome)] {
+      self->committed(*one, outcome);
+    });
+    return;
+  }
   PollInput input{.channel = id.text,
                   .epoch = channel->record.head.epoch,
                   .rules = std::move(rules),
                   .result = std::move(result),
-                  .now = around.clock.wall(),
+                  .now = one->now,
                   .schedule = schedule};
-  around.store.commit(std::move(input), [self = shared_from_this(), name = id.text, schedule, done = std::move(done),
-                                         poll = std::move(poll)](PollOutcome outcome) mutable {
+  around.store.commit(std::move(input), [self = shared_from_this(), one = std::move(one)](PollOutcome outcome) mutable {
     auto& loop = self->around.loop;
-    loop.post([self, name = std::move(name), schedule, done = std::move(done), outcome = std::move(outcome),
-               poll = std::move(poll)] {
-      self->store_works = outcome.kind != PollOutcome::Kind::store_failed;
-      self->store_problem = self->store_works ? "" : outcome.problem;
-      Channel* committed = self->find(name);
-      if (committed != nullptr && outcome.kind == PollOutcome::Kind::committed)
-        self->publish(*committed, schedule, outcome, poll);
-      done(outcome);
-      // Found anew: when nobody wants the channel any more, the end of this poll was its end too.
-      if (Channel* still_there = self->find(name)) self->first_poll_done(*still_there);
-    });
+    loop.post([self, one = std::move(one), outcome = std::move(outcome)] { self->committed(*one, outcome); });
   });
+}
+
+void Hub::Impl::committed(Commit& one, const PollOutcome& outcome) {
+  store_works = outcome.kind != PollOutcome::Kind::store_failed;
+  store_problem = store_works ? "" : outcome.problem;
+  Channel* channel = find(one.channel);
+  if (channel != nullptr && outcome.kind == PollOutcome::Kind::committed) {
+    channel->repeatable.reset();
+    if (outcome.repeats_until)
+      channel->repeatable = Repeatable{.result = one.result,
+                                       .rules = std::move(one.rules),
+                                       .from = one.now,
+                                       .until = *outcome.repeats_until,
+                                       .skipped = outcome.skipped,
+                                       .repeated = outcome.repeated};
+    publish(*channel, one.schedule, outcome, one.poll);
+  }
+  one.done(outcome);
+  // Found anew: when nobody wants the channel any more, the end of this poll was its end too.
+  if (Channel* still_there = find(one.channel)) first_poll_done(*still_there);
 }
 
 void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome,

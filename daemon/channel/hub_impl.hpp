@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -41,6 +42,16 @@ struct SnapshotRead {
   std::vector<SnapshotReply> readers;
 };
 
+// The last committed result, for as long as the same one is known to change nothing (see PollOutcome::repeats_until).
+struct Repeatable {
+  Fingerprint result;
+  std::shared_ptr<const CommitRules> rules;
+  WallTime from;
+  WallTime until;
+  std::size_t skipped = 0;
+  std::size_t repeated = 0;
+};
+
 struct Channel {
   ChannelNumber number = 0;
   ChannelId id;
@@ -58,6 +69,7 @@ struct Channel {
 
   std::map<std::pair<FilterNumber, Framing>, SnapshotRead> snapshots;
   std::uint64_t commits = 0;  // how often the snapshot may have changed
+  std::optional<Repeatable> repeatable;
 
   [[nodiscard]] std::size_t demand() const { return subscribers + other_demand; }
   [[nodiscard]] bool ever_polled() const { return record.schedule.last_poll.has_value(); }
@@ -95,6 +107,9 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   // commit and publish
   void commit(const ChannelId& id, std::shared_ptr<const CommitRules> rules, std::string result,
               const Schedule& schedule, std::function<void(const PollOutcome&)> done, std::string poll);
+  // What commit() was asked for is done: publishes, and tells `done`.
+  struct Commit;
+  void committed(Commit& one, const PollOutcome& outcome);
   void publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome, const std::string& poll);
   void set_status(const ChannelId& id, const Status& status, bool transition);
   void first_poll_done(Channel& channel);

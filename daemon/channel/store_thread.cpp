@@ -49,11 +49,15 @@ struct StoreThread::Impl {
   explicit Impl(std::unique_ptr<Store> kept) : store(std::move(kept)), committer(*store) {}
 
   void put(Job job) {
+    const auto* write = std::get_if<Write>(&job);
+    const bool patient = write != nullptr && std::holds_alternative<ScheduleWrite>(*write);
+    bool comes_anyway = false;
     {
       const std::lock_guard lock(mutex);
       jobs.push_back(std::move(job));
+      comes_anyway = patient && dozing;
     }
-    wake.notify_one();
+    if (!comes_anyway) wake.notify_one();
   }
 
   // From here on: store thread only.
@@ -93,10 +97,12 @@ void StoreThread::Impl::run() {
     {
       std::unique_lock lock(mutex);
       const auto something = [this] { return stopping || !jobs.empty(); };
+      dozing = due.has_value();
       if (due)
         wake.wait_until(lock, *due, something);
       else
         wake.wait(lock, something);
+      dozing = false;
       taken.swap(jobs);
       last = stopping;  // nothing is put once this is set
     }

@@ -1,4 +1,6 @@
 #include <catch2/catch.hpp>
+#include <future>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "hub_world.hpp"
@@ -293,4 +295,53 @@ TEST_CASE("the list of channels says of each where it stands") {
   CHECK(entry.at("position") == "0000000000000007:1");
   CHECK(entry.at("last_poll").is_string());
   for (const char* field : {"channel", "params", "state", "reason", "next_poll"}) CHECK(entry.contains(field));
+}
+
+TEST_CASE("A result that is known to change nothing is answered while the store thread is busy, another is not") {
+  World world;
+  REQUIRE(world.attach());
+  const auto rules = std::make_shared<const CommitRules>(CommitRules{.diff = {.id_field = "id"}, .complete = true});
+  const auto hand_in = [&world](const std::shared_ptr<const CommitRules>& under, const std::string& items,
+                                std::optional<PollOutcome>& got) {
+    Schedule schedule;
+    schedule.last_poll = std::chrono::system_clock::now();
+    world.hub.commit(make_channel_id("news", {}), under, R"({"status_code":200,"result":)" + items + "}", schedule,
+                     [&got](const PollOutcome& outcome) { got = outcome; });
+  };
+  std::optional<PollOutcome> first;
+  hand_in(rules, R"([{"id":"a"},{"n":1}])", first);
+  world.run_until([&] { return first.has_value(); });
+  REQUIRE(first->head.offset == 1);
+
+  std::promise<void> release;
+  world.store.read([wait = std::make_shared<std::future<void>>(release.get_future())](Store&) { wait->get(); },
+                   [](const std::string&) {});
+  std::optional<PollOutcome> same;
+  hand_in(rules, R"([{"id":"a"},{"n":1}])", same);
+  world.run_until([&] { return same.has_value(); });
+  CHECK(same->kind == PollOutcome::Kind::committed);
+  CHECK(same->events == nullptr);
+  CHECK(same->head == first->head);
+  CHECK(same->items == 1);
+  CHECK(same->skipped == 1);
+
+  std::optional<PollOutcome> other_result;
+  std::optional<PollOutcome> other_rules;
+  const auto new_rules = std::make_shared<const CommitRules>(*rules);
+  hand_in(new_rules, R"([{"id":"a"},{"n":1}])", other_rules);
+  hand_in(rules, R"([{"id":"b"}])", other_result);
+  const auto begin = std::chrono::steady_clock::now();
+  world.run_until([&] { return std::chrono::steady_clock::now() - begin > 50ms; });
+  CHECK_FALSE(other_rules);
+  CHECK_FALSE(other_result);
+  release.set_value();
+  world.run_until([&] { return other_rules && other_result; });
+  CHECK(other_result->events != nullptr);
+
+  // `a` is missing now: the next poll decides, even one that says the same.
+  std::optional<PollOutcome> deciding;
+  hand_in(rules, R"([{"id":"b"}])", deciding);
+  world.run_until([&] { return deciding.has_value(); });
+  REQUIRE(deciding->events != nullptr);
+  CHECK(deciding->events->events.at(0).change.kind == ChangeKind::removed_item);
 }
