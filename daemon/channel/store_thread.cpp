@@ -68,10 +68,13 @@ struct StoreThread::Impl {
   void take(Write write);
   void flush(bool all = false);
 
+  mutable std::mutex problem_mutex;
+  std::string problem;  // GUARDED_BY(problem_mutex)
   std::mutex mutex;
   std::condition_variable wake;
-  std::deque<Job> jobs;                                                           // GUARDED_BY(mutex)
-  bool stopping = false;                                                          // GUARDED_BY(mutex)
+  std::deque<Job> jobs;   // GUARDED_BY(mutex)
+  bool stopping = false;  // GUARDED_BY(mutex)
+  bool dozing = false;    // GUARDED_BY(mutex): the thread wakes by itself when `waiting` is due
   std::move_only_function<void(std::size_t)> tell_dropped;                        // GUARDED_BY(mutex)
   std::atomic<SteadyClock::time_point> patience{SteadyClock::time_point::max()};  // for polls
 
@@ -165,6 +168,10 @@ void StoreThread::Impl::flush(bool all) {
   if (outcome.written || !outcome.problem.empty()) stats.commits.add(SteadyClock::now() - begin);
   if (!outcome.problem.empty()) stats.failures.add();
   failing = !outcome.problem.empty() || (failing && !outcome.written);
+  if (outcome.written || !outcome.problem.empty()) {
+    const std::lock_guard lock(problem_mutex);
+    problem = outcome.problem;
+  }
   if (outcome.written) {
     waiting.clear();
     forgets = false;
@@ -212,6 +219,11 @@ void StoreThread::hurry(Millis within, std::move_only_function<void(std::size_t)
 }
 
 const StoreThread::Stats& StoreThread::stats() const { return impl_->stats; }
+
+std::string StoreThread::problem() const {
+  const std::lock_guard lock(impl_->problem_mutex);
+  return impl_->problem;
+}
 
 void StoreThread::write(Write write) { impl_->put(std::move(write)); }
 
