@@ -37,9 +37,12 @@ bool Fetcher::works() const { return impl_->metadata && impl_->ended == Reason::
 bool Fetcher::enabled() const { return impl_->settings.enabled; }
 void Fetcher::plugin_changed(PluginState state, const std::string& problem) { impl_->plugin_changed(state, problem); }
 void Fetcher::set_keys(std::map<std::string, std::string> keys) {
+  const bool changed = impl_->keys != keys;
   impl_->keys = std::move(keys);
   impl_->set_quota_terms();
-  if (impl_->metadata) impl_->resume_waiting();
+  if (!impl_->metadata) return;
+  if (changed) impl_->retry_unauthorized();
+  impl_->resume_waiting();
 }
 bool Fetcher::settled() const { return impl_->is_settled; }
 std::expected<ChannelId, Refusal> Fetcher::resolve(Params given) const { return impl_->resolve(std::move(given)); }

@@ -116,7 +116,8 @@ class Fetcher {
   // The plugin's state, after every change of it; `ready` once it was adopted. `problem` is a sentence.
   void plugin_changed(PluginState state, const std::string& problem);
 
-  // All key values that the keystore holds for this fetcher. Channels that waited for a key are polled.
+  // All key values that the keystore holds for this fetcher. Channels that waited for a key are polled; where a
+  // value changed, so are those that failed as unauthorized, an interval after their last poll at the earliest.
   void set_keys(std::map<std::string, std::string> keys);
 
   // False while it is not yet known whether this fetcher works: ask again after hooks.settled.

@@ -171,4 +171,18 @@ void Fetcher::Impl::resume_waiting() {
     if (const auto found = polls.find(name); found != polls.end()) poll_now(found->second);
 }
 
+void Fetcher::Impl::retry_unauthorized() {
+  for (auto& [name, poll] : polls) {
+    poll.outdated = poll.in_flight;
+    if (poll.in_flight || poll.queued || poll.waiting || poll.refused || ended != Reason::none) continue;
+    if (poll.status.reason != Reason::unauthorized) continue;
+    poll.schedule.failures = 1;
+    const Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
+    poll.schedule.not_before = *poll.schedule.last_poll + delay;
+    hooks.keep(poll.id, poll.schedule);
+    tell(poll, poll.status.state, poll.status.reason, poll.status.message, next_poll(poll, poll.schedule));
+    plan(poll, std::min(delay, delay_of_first(delay, poll.schedule, clock.wall())));
+  }
+}
+
 }  // namespace restream

@@ -25,6 +25,7 @@ struct ChannelPoll {
   SteadyTime linger_until;
   bool in_flight = false;                 // called, or its result is being committed
   bool cancelled = false;                 // the plugin was told that nobody waits: what comes back counts for nothing
+  bool outdated = false;                  // called with keys that have been replaced since
   bool waiting = false;                   // due, but the plugin is down or a key is missing
   bool queued = false;                    // due, and its turn has not come
   bool refused = false;                   // the plugin does not take its params any more
@@ -41,6 +42,9 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   // fetcher_plugin.cpp
   void plugin_changed(PluginState state, const std::string& problem);
+  // That it has been down for long.
+  void tell_waiting();
+  void tell_down(ChannelPoll& poll);
   void ask(const std::function<void(PluginCall)>& call,
            std::function<void(std::expected<Introduction, NoIntroduction>)> done);
   void reconfigure(FetcherSettings given);
@@ -67,6 +71,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   [[nodiscard]] Millis interval_of(const ChannelPoll& poll) const;
   void on_wake();
   void resume_waiting();
+  // The keys are others now: the backoff was the old ones'.
+  void retry_unauthorized();
   void set_quota_terms();
   // Comes back by poll_now() with the allowance.
   void ask_quota(ChannelPoll& poll);
@@ -105,6 +111,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   PluginState plugin_state = PluginState::loading;
   std::string plugin_problem = "it is being loaded";
+  SteadyTime down_since;  // while it is restarting, however often
   bool is_settled = false;
   Reason ended = Reason::none;  // refused, held, removed, or crashed since: no polls until a version is adopted
   bool refused_alone = false;   // the version that serves others is no good for this fetcher

@@ -31,11 +31,7 @@ std::string Fetcher::Impl::missing_keys() const {
 void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   if (poll.in_flight || poll.refused || ended != Reason::none) return;
   poll.waiting = true;
-  if (plugin_state != PluginState::ready) {
-    if (plugin_state == PluginState::restarting)
-      tell(poll, State::failing, Reason::plugin_crashed, "the plugin is down: " + plugin_problem, std::nullopt);
-    return;
-  }
+  if (plugin_state != PluginState::ready) return tell_down(poll);
   if (const std::string missing = missing_keys(); !missing.empty()) {
     tell(poll, State::needs_key, Reason::missing_key,
          "missing in the keystore: " + missing + "; set it with `restream-keys set " + settings.name + " " +
@@ -46,6 +42,7 @@ void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   poll.waiting = false;
   if (quota && !poll.allowance) return ask_quota(poll);
   poll.in_flight = true;
+  poll.outdated = false;
   poll.name = hooks.name_poll ? hooks.name_poll() : "";
   poll.called = clock.steady();
   if (log.writes(LogLevel::debug)) log.debug("poll", {{"poll", poll.name}, {"channel", poll.id.text}});
@@ -158,7 +155,8 @@ void Fetcher::Impl::fail(ChannelPoll& poll, Failure failure) {
   ++counts.polls[failure.reason];
   if (failure.reason == Reason::bad_result) result_problem = log.redact(poll.id.text + ": " + failure.message);
   const WallTime now = clock.wall();
-  ++poll.schedule.failures;
+  const bool other_keys = failure.reason == Reason::unauthorized && std::exchange(poll.outdated, false);
+  poll.schedule.failures = other_keys ? 1 : poll.schedule.failures + 1;
   const Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
   poll.schedule.last_poll = now;
   poll.schedule.not_before = now + delay;

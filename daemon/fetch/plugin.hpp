@@ -4,7 +4,7 @@
 //
 //   loading -> ready -> restarting -> loading …      a crash, a kill for a call past its deadline
 //   loading -> refused                               not a fetcher, another ABI, cannot be loaded
-//   restarting -> held                               five crashes in ten minutes
+//   restarting -> held                               five of either in ten minutes
 //
 // On trial it is not restarted: any end of its host is `refused`.
 #pragma once

@@ -21,10 +21,20 @@ constexpr const char* default_master_key = "/etc/restream/master.key";
 constexpr const char* default_credential = "master";
 constexpr std::size_t memory_limit = 1024;  // the file that print_seen() fills has about 130 bytes
 
+// Whose the memory is. Run by root, it is the state directory's owner: the daemon may be a service of another user, and
+// whoever owns the directory could replace the file anyway.
+keys::FileOwner owner_of_memory(const std::filesystem::path& path) {
+  struct stat directory{};
+  if (geteuid() == 0 && stat(path.parent_path().c_str(), &directory) == 0)
+    return {directory.st_uid, directory.st_gid, 0600};
+  return {geteuid(), getegid(), 0600};
+}
+
 // The memory, or nothing when there is none yet.
 std::expected<std::optional<Seen>, std::string> recall(const std::filesystem::path& path) {
-  auto file = keys::open_private(path.string(), "the memory of the keystore", keys::default_owners(),
-                                 keys::Check::private_file);
+  keys::Owners owners = keys::default_owners();
+  owners.trusted.push_back(owner_of_memory(path).uid);
+  auto file = keys::open_private(path.string(), "the memory of the keystore", owners, keys::Check::private_file);
   if (!file && file.error().kind == keys::KeysErrorKind::missing) return std::optional<Seen>{};
   if (!file) return std::unexpected(file.error().message);
   const auto text = keys::read_text(file->fd.get(), path.string(), memory_limit, keys::KeysErrorKind::damaged);
@@ -32,7 +42,7 @@ std::expected<std::optional<Seen>, std::string> recall(const std::filesystem::pa
   if (!seen)
     return std::unexpected(path.string() +
                            ": what was remembered of the keystore is damaged. If the keystore is the right one, run "
-                           "`restreamd --accept-rollback` once");
+                           "`sudo restreamd --accept-rollback` once");
   return seen;
 }
 
@@ -62,9 +72,10 @@ std::expected<KeyValues, std::string> Keyring::read() {
   if (*before) {
     if (**before == opened->seen) return std::move(opened->values);
     if (const std::string reason = rollback_reason(**before, opened->seen); !reason.empty())
-      return std::unexpected("keys.file: " + config_.file.string() + ": " + reason +
-                             ". Bring back the newer one; or, if this one was put there on purpose, run `restreamd "
-                             "--accept-rollback` once");
+      return std::unexpected(
+          "keys.file: " + config_.file.string() + ": " + reason +
+          ". Bring back the newer one; or, if this one was put there on purpose, run `sudo restreamd "
+          "--accept-rollback` once");
   }
   if (auto kept = remember(opened->seen); !kept) return std::unexpected(std::move(kept.error()));
   return std::move(opened->values);
@@ -113,7 +124,7 @@ std::expected<void, std::string> Keyring::remember(const Seen& seen) const {
   const std::string path = memory_.string();
   const std::string temporary = path + ".tmp";
   unlink(temporary.c_str());
-  if (auto written = keys::write_new_file(temporary, print_seen(seen), {geteuid(), getegid(), 0600}); !written)
+  if (auto written = keys::write_new_file(temporary, print_seen(seen), owner_of_memory(memory_)); !written)
     return std::unexpected(std::move(written.error().message));
   if (std::rename(temporary.c_str(), path.c_str()) != 0)
     return std::unexpected(keys::system_error("cannot replace", path).message);

@@ -140,6 +140,13 @@ describe("bad plugins", { concurrency: 64 }, async () => {
     waits.forEach((wait, i) => assert.ok(wait >= 1000 * 2 ** i && wait <= 1250 * 2 ** i, `restarts after ${waits}`));
   });
 
+  test("five calls that do not return hold a plugin too", async () => {
+    const status = await victims["sleep-past-deadline"].waitFor("status", ({ reason }) => reason === "held", { within: seconds(120) });
+    assert.equal(status.state, "unavailable");
+    assert.match(status.message, /held after 5 crashes in ten minutes: killed: a call passed its deadline/);
+    assert.equal((await health("sleep-past-deadline")).restarts, 5);
+  });
+
   test("nobody else waits for it", { skip: SLOWNESS > 1 && "times under a sanitizer say nothing" }, async () => {
     for (let i = 0; i < 2; ++i) rounds.beside.push(await measure(SAMPLES));
     const middle = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];

@@ -58,6 +58,28 @@ test("a key that is set beside a running daemon makes its channels live, with no
   await daemon.stop();
 });
 
+test("a wrong key that is replaced by the right one ends the backoff, with no restart", async () => {
+  const own = { ...options, keys: { "nyt-top": { "api-key": "a wrong value" } } };
+  const daemon = await startDaemon(own);
+  const client = await daemon.subscriber();
+  await client.subscribe("nyt-top", { section: "world" });
+  const status = await client.waitFor("status", ({ state }) => state === "failing");
+  assert.equal(status.reason, "unauthorized");
+  assert.ok(!JSON.stringify(status).includes("a wrong value"));
+  // Until the backoff (1, 2, 4, 8, 16 s, and half of each at least) is long enough to tell.
+  const farPoll = async () => {
+    const next = Date.parse((await daemon.get("/channels")).json.channels[0].next_poll);
+    return next - Date.now() > seconds(6) && next;
+  };
+  const next = await eventually(farPoll, { within: seconds(60), what: "a long backoff", every: 200 });
+
+  await restreamKeys(daemon, ["set", "nyt-top", "api-key"], key);
+  await client.waitFor("status", ({ state }) => state === "live");
+  await client.waitFor("new_item");
+  assert.ok(Date.now() < next, `${Date.now() - next} ms after the poll that the old key would have waited for`);
+  await daemon.stop();
+});
+
 test("an older keystore is refused, the newer one's keys stay, until the rollback is accepted", async () => {
   const daemon = await startDaemon({ ...options, keys: { "nyt-top": { "api-key": key } } });
   const { file } = daemon.config.keys;
