@@ -111,7 +111,7 @@ struct Bed::Impl {
 
   std::size_t channels;
   boost::asio::io_context io{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> busy{io.get_executor()};
   StoreThread store;
   Hub hub;
   Server server;
