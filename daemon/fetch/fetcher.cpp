@@ -36,7 +36,7 @@ void Fetcher::refuse(const std::string& reason) { impl_->refuse(reason); }
 bool Fetcher::works() const { return impl_->metadata && impl_->ended == Reason::none; }
 bool Fetcher::enabled() const { return impl_->settings.enabled; }
 void Fetcher::plugin_changed(PluginState state, const std::string& problem) { impl_->plugin_changed(state, problem); }
-void Fetcher::set_keys(std::map<std::string, std::string> keys) {
+void Fetcher::set_keys(FetcherKeys keys) {
   const bool changed = impl_->keys != keys;
   impl_->keys = std::move(keys);
   impl_->set_quota_terms();

@@ -22,6 +22,7 @@
 #include "fetch/quota_book.hpp"
 #include "http/http_client.hpp"
 #include "model/channel_id.hpp"
+#include "model/key_values.hpp"
 #include "model/metadata.hpp"
 #include "model/schedule.hpp"
 #include "model/status.hpp"
@@ -118,7 +119,7 @@ class Fetcher {
 
   // All key values that the keystore holds for this fetcher. Channels that waited for a key are polled; where a
   // value changed, so are those that failed as unauthorized, an interval after their last poll at the earliest.
-  void set_keys(std::map<std::string, std::string> keys);
+  void set_keys(FetcherKeys keys);
 
   // False while it is not yet known whether this fetcher works: ask again after hooks.settled.
   [[nodiscard]] bool settled() const;

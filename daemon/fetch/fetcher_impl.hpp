@@ -82,6 +82,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   // fetcher_polls.cpp
   void poll_now(ChannelPoll& poll);
+  [[nodiscard]] SecretText request_of(const ChannelPoll& poll) const;
   void on_reply(const std::string& name, PluginReply reply);
   void finished(const std::string& name, const Schedule& schedule, const PollVerdict& verdict);
   // A poll that was under way when its channel ended changes nothing about that.
@@ -121,7 +122,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   std::shared_ptr<const HttpRules> rules;
   Millis interval{0};  // of every channel, or where an adaptive one begins
   std::optional<AdaptiveRange> adaptive;
-  std::map<std::string, std::string> keys;
+  FetcherKeys keys;
 
   std::unordered_map<std::string, ChannelPoll> polls;
   std::map<std::string, std::string> renamed;  // canonical id today -> the id under which the channel lives

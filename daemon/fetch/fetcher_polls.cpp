@@ -19,6 +19,24 @@ void log_reply(const Log& log, const ChannelPoll& poll, const PluginReply& reply
                                 {"ms", std::to_string(took.count())}});
 }
 
+constexpr std::size_t longest_escape = 6;  // \u001f
+
+// Of UTF-8, which the keystore and the metadata make sure of.
+void append_quoted(std::string& out, std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  out += '"';
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) {
+      const auto byte = static_cast<unsigned char>(c);
+      ((out += "\\u00") += digits[byte >> 4U]) += digits[byte & 0xFU];
+      continue;
+    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
 }  // namespace
 
 std::string Fetcher::Impl::missing_keys() const {
@@ -26,6 +44,30 @@ std::string Fetcher::Impl::missing_keys() const {
   for (const std::string& key : metadata->keys)
     if (!keys.contains(key)) missing += (missing.empty() ? "" : ", ") + key;
   return missing;
+}
+
+// The keys come last and are written by hand: whoever makes JSON of them leaves copies in memory that nobody wipes.
+SecretText Fetcher::Impl::request_of(const ChannelPoll& poll) const {
+  nlohmann::json params = nlohmann::json::object();
+  for (const auto& [name, value] : poll.params) params[name] = value;
+  const nlohmann::json rest = {{"call", "fetch"},
+                               {"channel", settings.name},
+                               {"params", std::move(params)},
+                               {"config", nlohmann::json::parse(settings.config)}};
+  std::string text = rest.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::size_t size = text.size() + 16;
+  for (const std::string& key : metadata->keys) size += 8 + longest_escape * (key.size() + keys.at(key).text().size());
+  text.reserve(size);
+  text.back() = ',';
+  text += R"("keys":{)";
+  for (const std::string& key : metadata->keys) {
+    if (text.back() != '{') text += ',';
+    append_quoted(text, key);
+    text += ':';
+    append_quoted(text, keys.at(key).text());
+  }
+  text += "}}";
+  return text;
 }
 
 void Fetcher::Impl::poll_now(ChannelPoll& poll) {
@@ -48,18 +90,9 @@ void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   if (log.writes(LogLevel::debug)) log.debug("poll", {{"poll", poll.name}, {"channel", poll.id.text}});
   poll.asked = metadata;
   poll.hints = {};
-  nlohmann::json declared = nlohmann::json::object();
-  for (const std::string& key : metadata->keys) declared[key] = keys.at(key);
-  nlohmann::json params = nlohmann::json::object();
-  for (const auto& [name, value] : poll.params) params[name] = value;
-  const nlohmann::json request = {{"call", "fetch"},
-                                  {"channel", settings.name},
-                                  {"params", std::move(params)},
-                                  {"keys", std::move(declared)},
-                                  {"config", nlohmann::json::parse(settings.config)}};
   hooks.call({.poll = poll.name,
               .function = HostFunction::fetch,
-              .request = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+              .request = request_of(poll),
               .timeout = settings.call_timeout,
               .rules = rules,
               .allowance = poll.allowance,

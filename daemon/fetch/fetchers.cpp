@@ -287,7 +287,7 @@ void Fetchers::set_keys(const KeyValues& keys) {
   impl_->keys = keys;
   for (const auto& [name, entry] : impl_->fetchers) {
     const auto found = keys.find(name);
-    entry.fetcher->set_keys(found == keys.end() ? std::map<std::string, std::string>() : found->second);
+    entry.fetcher->set_keys(found == keys.end() ? FetcherKeys() : found->second);
   }
 }
 

@@ -22,6 +22,7 @@
 #include "fetch/schedule.hpp"
 #include "http/http_client.hpp"
 #include "model/clock.hpp"
+#include "model/secret_text.hpp"
 #include "ops/core_loop.hpp"
 #include "ops/log.hpp"
 
@@ -61,7 +62,7 @@ enum class CallTrust : std::uint8_t { failed, fresh, proven };
 struct PluginCall {
   std::string poll;  // the poll's name in the log; empty: none
   HostFunction function{};
-  std::string request;
+  SecretText request;
   Millis timeout{};
   std::shared_ptr<const HttpRules> rules;  // null: no HTTP
   std::shared_ptr<Allowance> allowance;    // null: nothing is counted

@@ -115,7 +115,7 @@ std::expected<Keyring::Opened, std::string> Keyring::open() const {
   if (!store) return std::unexpected("keys.file: " + store.error().message);
   Opened opened{.values = {}, .seen = {.id = store->id, .gen = store->gen, .sha256 = store->sha256}};
   for (const auto& [fetcher, entry] : store->entries)
-    for (const auto& [name, value] : entry) opened.values[fetcher][name] = std::string(value.view());
+    for (const auto& [name, value] : entry) opened.values[fetcher][name] = value.view();
   return opened;
 }
 
