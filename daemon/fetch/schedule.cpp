@@ -87,6 +87,13 @@ Hints read_hints(const std::vector<std::pair<std::string, std::string>>& headers
   return hints;
 }
 
+Hints longest_of(const Hints& one, const Hints& other) {
+  // Nothing is less than anything.
+  return {.retry_after = std::max(one.retry_after, other.retry_after),
+          .fresh_for = std::max(one.fresh_for, other.fresh_for),
+          .poll_interval = std::max(one.poll_interval, other.poll_interval)};
+}
+
 Millis delay_after_success(Millis interval, const Hints& hints, double random) {
   return scaled(longest(interval, hints), 1.0 + jitter * random);
 }
