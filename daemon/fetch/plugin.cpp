@@ -304,19 +304,10 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                                   {"status", std::to_string(result ? result->status : 0)},
                                   {"bytes", std::to_string(result ? result->body.size() : 0)},
                                   {"problem", result ? "none" : result.error().message}});
-    if (result) {
-      reply.http_problem.reset();
-      reply.http_message.clear();
-      reply.http_status = result->status;
-      reply.hints = read_hints(result->headers, around.clock.wall());
-      const bool limited =
-          result->status == 429 || std::ranges::count(found->second.limited_status, result->status) > 0;
-      if (found->second.allowance)
-        found->second.allowance->answered(result->headers, around.clock.wall(), reply.hints.retry_after, limited);
-    } else {
-      reply.http_problem = result.error().problem;
-      reply.http_message = result.error().message;
-    }
+    const Hints hints = note_answer(reply, result, around.clock.wall());
+    if (!result || !found->second.allowance) return;
+    const bool limited = result->status == 429 || std::ranges::count(found->second.limited_status, result->status) > 0;
+    found->second.allowance->answered(result->headers, around.clock.wall(), hints.retry_after, limited);
   }
 
   void on_log(LogSource source, int level, CallNumber number, const std::string& line) {

@@ -53,7 +53,7 @@ struct PluginReply {
   std::optional<HttpProblem> http_problem;  // of the last request, when there was no answer
   std::string http_message;
   int http_status = 0;  // of the last answer
-  Hints hints;          // of the last answer
+  Hints hints;          // the longest of all answers
 };
 
 // How the last such call went: APIs that hang must not keep those waiting that do not, so less trust is fewer places.
