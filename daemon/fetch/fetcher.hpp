@@ -64,6 +64,9 @@ struct PollVerdict {
   int status = 0;        // of the API, for api_error
   std::string problem;   // a sentence, for all but committed
   bool changed = false;  // something was told to subscribers
+  // Of a committed one: items left out because they have no id, and those whose id came again later.
+  std::size_t skipped = 0;
+  std::size_t repeated = 0;
 };
 
 // An `error` for a subscriber: code and sentence.
@@ -145,6 +148,8 @@ class Fetcher {
   struct Counts {
     std::map<Reason, std::uint64_t> polls;
     DurationHistogram seconds;  // from the call to the plugin to what came back
+    std::uint64_t skipped = 0;  // items without an id, in each poll anew
+    std::uint64_t repeated = 0;
   };
   [[nodiscard]] const Counts& counts() const;
   [[nodiscard]] std::optional<QuotaView> quota() const;  // nothing where nothing is counted

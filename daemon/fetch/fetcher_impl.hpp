@@ -35,6 +35,9 @@ struct ChannelPoll {
   SteadyTime called;         // when the poll under way began
   Hints hints;               // of the poll under way
   std::optional<Pace> pace;  // where the interval is adaptive
+  // Of the last good poll: items without an id, and ids that were there before.
+  std::size_t skipped = 0;
+  std::size_t repeated = 0;
 };
 
 struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
@@ -42,6 +45,9 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   // fetcher_plugin.cpp
   void plugin_changed(PluginState state, const std::string& problem);
+  // That it has been down for long.
+  void tell_waiting();
+  void tell_down(ChannelPoll& poll);
   void ask(const std::function<void(PluginCall)>& call,
            std::function<void(std::expected<Introduction, NoIntroduction>)> done);
   void reconfigure(FetcherSettings given);
@@ -85,6 +91,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   // A poll that was under way when its channel ended changes nothing about that.
   bool stays_ended(const ChannelPoll& poll);
   void quicken(ChannelPoll& poll);
+  void count_odd_items(ChannelPoll& poll, const PollVerdict& verdict);
   void fail(ChannelPoll& poll, Failure failure);
   void tell(ChannelPoll& poll, State state, Reason reason, const std::string& message, std::optional<WallTime> next);
   [[nodiscard]] std::string missing_keys() const;  // those declared that have no value; or empty
@@ -109,6 +116,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   PluginState plugin_state = PluginState::loading;
   std::string plugin_problem = "it is being loaded";
+  SteadyTime down_since;  // while it is restarting, however often
   bool is_settled = false;
   Reason ended = Reason::none;  // refused, held, removed, or crashed since: no polls until a version is adopted
   bool refused_alone = false;   // the version that serves others is no good for this fetcher

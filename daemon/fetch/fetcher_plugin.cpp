@@ -10,10 +10,17 @@ namespace restream {
 namespace {
 
 constexpr Millis metadata_timeout{2000};
+constexpr Seconds patience_with_restarts{5};
 
 }  // namespace
 
 void Fetcher::Impl::plugin_changed(PluginState state, const std::string& problem) {
+  if (state == PluginState::restarting && plugin_state != state) {
+    down_since = clock.steady();
+    loop.at(down_since + patience_with_restarts, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->tell_waiting();
+    });
+  }
   plugin_state = state;
   plugin_problem = problem;
   if (!settings.enabled || dismissed) return;
@@ -34,6 +41,19 @@ void Fetcher::Impl::plugin_changed(PluginState state, const std::string& problem
     case PluginState::removed:
       return end_all(Reason::removed, problem);
   }
+}
+
+// Those whose call was lost to another one's, and those that came due since.
+void Fetcher::Impl::tell_waiting() {
+  for (auto& [name, poll] : polls)
+    if (poll.waiting) tell_down(poll);
+}
+
+// A restart or two is no news to channels that did not cause them.
+void Fetcher::Impl::tell_down(ChannelPoll& poll) {
+  if (plugin_state != PluginState::restarting || clock.steady() - down_since < patience_with_restarts) return;
+  if (ended != Reason::none || poll.refused) return;
+  tell(poll, State::failing, Reason::plugin_crashed, "the plugin is down: " + plugin_problem, std::nullopt);
 }
 
 void Fetcher::Impl::ask(const std::function<void(PluginCall)>& call,

@@ -73,11 +73,7 @@ SecretText Fetcher::Impl::request_of(const ChannelPoll& poll) const {
 void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   if (poll.in_flight || poll.refused || ended != Reason::none) return;
   poll.waiting = true;
-  if (plugin_state != PluginState::ready) {
-    if (plugin_state == PluginState::restarting)
-      tell(poll, State::failing, Reason::plugin_crashed, "the plugin is down: " + plugin_problem, std::nullopt);
-    return;
-  }
+  if (plugin_state != PluginState::ready) return tell_down(poll);
   if (const std::string missing = missing_keys(); !missing.empty()) {
     tell(poll, State::needs_key, Reason::missing_key,
          "missing in the keystore: " + missing + "; set it with `restream-keys set " + settings.name + " " +
@@ -150,6 +146,7 @@ void Fetcher::Impl::finished(const std::string& name, const Schedule& schedule, 
       poll.in_flight = false;
       ++counts.polls[Reason::none];
       poll.schedule = schedule;
+      count_odd_items(poll, verdict);
       if (poll.pace && verdict.changed) quicken(poll);
       if (stays_ended(poll)) return;
       tell(poll, State::live, Reason::none, "the last poll succeeded", next_poll(poll, poll.schedule));
@@ -179,6 +176,23 @@ void Fetcher::Impl::quicken(ChannelPoll& poll) {
   poll.pace->changed(clock.steady());
   poll.schedule.not_before = *poll.schedule.last_poll + delay_after_success(interval_of(poll), poll.hints, random());
   hooks.keep(poll.id, poll.schedule);
+}
+
+// An API that sends such items does so for days: the log hears of it when their number changes, the counters each time.
+void Fetcher::Impl::count_odd_items(ChannelPoll& poll, const PollVerdict& verdict) {
+  counts.skipped += verdict.skipped;
+  counts.repeated += verdict.repeated;
+  const bool skips_others = std::exchange(poll.skipped, verdict.skipped) != verdict.skipped;
+  const bool repeats_others = std::exchange(poll.repeated, verdict.repeated) != verdict.repeated;
+  if (!skips_others && !repeats_others) return;
+  if (verdict.skipped + verdict.repeated == 0)
+    return log.info("a poll's result holds no more items without an id, or ids twice",
+                    {{"poll", poll.name}, {"channel", poll.id.text}});
+  log.warning("a poll's result held items without an id, or ids twice",
+              {{"poll", poll.name},
+               {"channel", poll.id.text},
+               {"skipped", std::to_string(verdict.skipped)},
+               {"repeated", std::to_string(verdict.repeated)}});
 }
 
 bool Fetcher::Impl::stays_ended(const ChannelPoll& poll) {

@@ -319,6 +319,10 @@ void Fetchers::write_metrics(MetricsText& out) const {
       out.sample(count, {{"fetcher", name}, {"outcome", reason == Reason::none ? "ok" : text(reason)}});
   out.family("poll_seconds", Type::histogram, "Time in the plugin and in its requests, of one poll.");
   for (const auto& [name, entry] : impl_->fetchers) out.sample(entry.fetcher->counts().seconds, {{"fetcher", name}});
+  out.family("items_skipped_total", Type::counter, "Items left out because they had no id, in each poll anew.");
+  for (const auto& [name, entry] : impl_->fetchers) out.sample(entry.fetcher->counts().skipped, {{"fetcher", name}});
+  out.family("items_repeated_total", Type::counter, "Items whose id a poll's result held twice, in each poll anew.");
+  for (const auto& [name, entry] : impl_->fetchers) out.sample(entry.fetcher->counts().repeated, {{"fetcher", name}});
   out.family("quota_left", Type::gauge, "Calls that the quota still allows.");
   for (const auto& [name, entry] : impl_->fetchers)
     if (const auto quota = entry.fetcher->quota(); quota && quota->left) out.sample(*quota->left, {{"fetcher", name}});

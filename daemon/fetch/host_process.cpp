@@ -141,10 +141,11 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
     count_timer.expires_after(between_counts);
     count_timer.async_wait([self = shared_from_this()](error_code canceled) {
       if (canceled || self->killed || self->pid == 0) return;
-      const auto threads = count_threads(self->pid);
-      if (threads <= most_host_threads) return self->watch_threads();
-      self->kill_and_lose_calls("it has " + std::to_string(threads) + " threads, more than " +
-                                std::to_string(most_host_threads));
+      // Until it is reaped even a dead process has its folder: one that is not there is one that we may not see.
+      const auto threads = count_threads(self->pid, self->options.proc);
+      if (const auto tell = threads ? nullptr : std::exchange(self->callbacks.uncounted, nullptr)) tell();
+      if (threads.value_or(0) <= most_host_threads) return self->watch_threads();
+      self->kill_and_lose_calls(too_many_threads(*threads));
     });
   }
 

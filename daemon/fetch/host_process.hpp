@@ -32,7 +32,8 @@ struct HostOptions {
   std::string name;              // of the plugin, for the process title and messages
   std::uint64_t memory = 256ULL << 20U;
   SandboxMode sandbox = SandboxMode::required;
-  Millis load_timeout{5000};  // from the start to `ready`
+  Millis load_timeout{5000};             // from the start to `ready`
+  std::filesystem::path proc = "/proc";  // where its threads are counted
 };
 
 // What a plugin asks of the daemon during a call.
@@ -89,6 +90,8 @@ struct HostCallbacks {
   std::function<void(CallNumber, HostHttpRequest, std::function<void(HostHttpResponse)> reply)> http;
   // `level` as RESTREAM_DEBUG … of fetcher.h; `call`: during which it was logged, 0 where that is not known.
   std::function<void(LogSource, int level, CallNumber call, std::string line)> log;
+  // It lives, and its threads cannot be counted; once.
+  std::function<void()> uncounted;
 };
 
 class HostProcess {

@@ -2,15 +2,18 @@
 
 #include <sys/stat.h>
 
-#include <string>
-
 namespace restream {
 
 // A folder has a link for itself, one from its parent, and one from each folder inside: here, each thread's.
-std::uint64_t count_threads(pid_t pid) {
+std::optional<std::uint64_t> count_threads(pid_t pid, const std::filesystem::path& proc) {
   struct stat status{};
-  const std::string folder = "/proc/" + std::to_string(pid) + "/task";
-  return stat(folder.c_str(), &status) == 0 && status.st_nlink > 2 ? status.st_nlink - 2 : 0;
+  const auto folder = proc / std::to_string(pid) / "task";
+  if (stat(folder.c_str(), &status) != 0 || status.st_nlink <= 2) return std::nullopt;
+  return status.st_nlink - 2;
+}
+
+std::string too_many_threads(std::uint64_t count) {
+  return "it has " + std::to_string(count) + " threads, more than " + std::to_string(most_host_threads);
 }
 
 }  // namespace restream

@@ -5,13 +5,19 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
 
 namespace restream {
 
 // What its calls and a plugin's own need, and enough to tell a bomb.
 inline constexpr std::uint64_t most_host_threads = 512;
 
-// 0: not known, it is gone.
-std::uint64_t count_threads(pid_t pid);
+// As `proc` (/proc) tells it; nothing where that does not show this process.
+std::optional<std::uint64_t> count_threads(pid_t pid, const std::filesystem::path& proc);
+
+// Why it is killed.
+std::string too_many_threads(std::uint64_t count);
 
 }  // namespace restream

@@ -14,6 +14,7 @@
 #include "fetch/crash_record.hpp"
 #include "fetch/kept_plugin.hpp"
 #include "fetch/plugin_http.hpp"
+#include "fetch/plugin_log.hpp"
 
 namespace restream {
 
@@ -23,31 +24,6 @@ namespace {
 constexpr std::size_t max_calls = 120;
 // Of calls with that trust or less.
 constexpr std::array<std::size_t, 3> max_trusted{40, 80, max_calls};
-
-LogLevel level_of(int level) {
-  switch (level) {
-    case RESTREAM_DEBUG:
-      return LogLevel::debug;
-    case RESTREAM_WARNING:
-      return LogLevel::warning;
-    case RESTREAM_ERROR:
-      return LogLevel::error;
-    default:
-      return LogLevel::info;
-  }
-}
-
-std::string_view source_text(LogSource source) {
-  switch (source) {
-    case LogSource::plugin:
-      return "plugin";
-    case LogSource::standard_output:
-      return "stdout";
-    case LogSource::standard_error:
-      return "stderr";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -116,6 +92,9 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     callbacks.log = [weak](LogSource source, int level, CallNumber call, const std::string& line) {
       if (const auto self = weak.lock()) self->on_log(source, level, call, line);
     };
+    callbacks.uncounted = [weak] {
+      if (const auto self = weak.lock()) log_uncounted(self->around.log, self->options.name, self->host->pid());
+    };
     host = std::make_unique<HostProcess>(around.io, around.clock, std::move(host_options), std::move(callbacks));
     auto started = file ? host->start() : std::unexpected(file.error());
     if (!started) {
@@ -141,7 +120,6 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   void on_end(HostEnd end) {
     remove_scratch_file();
     if (stopped) return;
-    const bool was_ready = state == PluginState::ready;
     std::string reason = end.reason;
     if (!end.last_line.empty()) reason += "; its last line: " + end.last_line;
     last_error = around.log.redact(reason);
@@ -154,35 +132,31 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       state = PluginState::refused;
       problem = end.refused ? end.reason : "its host ended: " + reason;
     } else {
-      restart_later(end, reason, was_ready);
+      restart_later(end, reason);
     }
     settle_lost(end);
     if (gone) return finish();
     changed();
   }
 
-  void restart_later(const HostEnd& end, const std::string& reason, bool was_ready) {
+  // A call that does not come back is as bad as a crash: its process is gone too, and with it the calls of others.
+  void restart_later(const HostEnd& end, const std::string& reason) {
     ++restarts;
     state = PluginState::restarting;
     problem = "its host ended: " + end.reason;
-    Millis delay{0};
-    // Killed for a call: another host at once. One that hangs while it is being loaded is as bad as one that crashes.
-    if (!end.timed_out || !was_ready) {
-      const auto backoff = crashes.crashed(around.clock.steady(), around.random());
-      if (!backoff) {
-        state = PluginState::held;
-        problem = "held after " + std::to_string(crashes.recent()) + " crashes in ten minutes: " + end.reason;
-        around.log.error("plugin held: it is tried again when its file changes",
-                         {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
-        return;
-      }
-      delay = *backoff;
+    const auto delay = crashes.crashed(around.clock.steady(), around.random());
+    if (!delay) {
+      state = PluginState::held;
+      problem = "held after " + std::to_string(crashes.recent()) + " crashes in ten minutes: " + end.reason;
+      around.log.error("plugin held: it is tried again when its file changes",
+                       {{"plugin", options.name}, {"file", options.plugin.string()}, {"reason", reason}});
+      return;
     }
     around.log.error("plugin host ended", {{"plugin", options.name},
                                            {"file", options.plugin.string()},
                                            {"reason", reason},
-                                           {"restart_in", std::to_string(delay.count()) + "ms"}});
-    around.loop.at(around.clock.steady() + delay, [weak = weak_from_this()] {
+                                           {"restart_in", std::to_string(delay->count()) + "ms"}});
+    around.loop.at(around.clock.steady() + *delay, [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (self && self->state == PluginState::restarting && !self->gone) self->start();
     });
@@ -330,30 +304,16 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                                   {"status", std::to_string(result ? result->status : 0)},
                                   {"bytes", std::to_string(result ? result->body.size() : 0)},
                                   {"problem", result ? "none" : result.error().message}});
-    if (result) {
-      reply.http_problem.reset();
-      reply.http_message.clear();
-      reply.http_status = result->status;
-      reply.hints = read_hints(result->headers, around.clock.wall());
-      const bool limited =
-          result->status == 429 || std::ranges::count(found->second.limited_status, result->status) > 0;
-      if (found->second.allowance)
-        found->second.allowance->answered(result->headers, around.clock.wall(), reply.hints.retry_after, limited);
-    } else {
-      reply.http_problem = result.error().problem;
-      reply.http_message = result.error().message;
-    }
+    const Hints hints = note_answer(reply, result, around.clock.wall());
+    if (!result || !found->second.allowance) return;
+    const bool limited = result->status == 429 || std::ranges::count(found->second.limited_status, result->status) > 0;
+    found->second.allowance->answered(result->headers, around.clock.wall(), hints.retry_after, limited);
   }
 
   void on_log(LogSource source, int level, CallNumber number, const std::string& line) {
     last_line = line;
     const auto call = calls.find(number);
-    if (call == calls.end() || call->second.poll.empty())
-      return around.log.write(level_of(level), line,
-                              {{"plugin", options.name}, {"source", std::string(source_text(source))}});
-    around.log.write(
-        level_of(level), line,
-        {{"plugin", options.name}, {"source", std::string(source_text(source))}, {"poll", call->second.poll}});
+    log_line(around.log, options.name, source, level, call == calls.end() ? std::string() : call->second.poll, line);
   }
 
   Surroundings around;

@@ -4,7 +4,7 @@
 //
 //   loading -> ready -> restarting -> loading …      a crash, a kill for a call past its deadline
 //   loading -> refused                               not a fetcher, another ABI, cannot be loaded
-//   restarting -> held                               five crashes in ten minutes
+//   restarting -> held                               five of either in ten minutes
 //
 // On trial it is not restarted: any end of its host is `refused`.
 #pragma once
@@ -53,7 +53,7 @@ struct PluginReply {
   std::optional<HttpProblem> http_problem;  // of the last request, when there was no answer
   std::string http_message;
   int http_status = 0;  // of the last answer
-  Hints hints;          // of the last answer
+  Hints hints;          // the longest of all answers
 };
 
 // How the last such call went: APIs that hang must not keep those waiting that do not, so less trust is fewer places.

@@ -51,6 +51,31 @@ describe("configuration", () => {
   });
 });
 
+describe("the database", () => {
+  for (const [what, damage] of [
+    ["is no database", () => Buffer.from("this was a database once\n".repeat(500))],
+    ["is cut off", (bytes) => bytes.subarray(0, bytes.length / 2)],
+    ["has lost its middle", (bytes) => Buffer.concat([bytes.subarray(0, 4096), Buffer.alloc(8192, 0x5a), bytes.subarray(12288)])],
+  ]) {
+    test(`one that ${what} is refused with code 3 and a way out, and not written to`, async () => {
+      const daemon = await startDaemon({ upstream });
+      await upstream.setList("kept", [{ id: "a" }]);
+      const client = await daemon.subscriber();
+      await client.subscribe("list", { name: "kept" });
+      await client.waitForItems("list", { name: "kept" }, ["a"]);
+      await daemon.stop();
+      const file = join(daemon.folder, "state/restream.db");
+      const damaged = damage(readFileSync(file));
+      writeFileSync(file, damaged);
+      const { code, text } = await daemon.refuse();
+      assert.equal(code, 3, text);
+      assert.ok(text.includes(file), text);
+      assert.match(text, /restore|move|backup/i);
+      assert.ok(readFileSync(file).equals(damaged), "it was written to");
+    });
+  }
+});
+
 // The same library, but built (so it says) for contract version 9.
 function ofAnotherAbi(from, to) {
   const bytes = readFileSync(from);

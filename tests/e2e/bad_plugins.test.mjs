@@ -34,6 +34,9 @@ const CULPRITS = {
 const BYSTANDERS = 5;
 const POLL_MS = 100;
 const SAMPLES = 250;
+const ROUNDS = 3;
+const MOST_ROUNDS = 7;
+const SETTLE_MS = 500; // after a start: loading twenty plugins is no steady state
 
 // Every answer is another item, which says when it was given: so every poll is news. /slow takes longer than a call.
 const upstream = createServer((request, response) => {
@@ -49,14 +52,88 @@ const origin = `http://127.0.0.1:${upstream.address().port}`;
 const fetcher = (poll_interval) => ({ origin, allow_private: true, poll_interval, force_interval: true });
 // Under a sanitizer nothing would stop it from taking the machine's.
 const names = Object.keys(CULPRITS).filter((name) => !(CULPRITS[name].limited && SLOWNESS > 1));
-const daemon = await startDaemon({
-  plugins: ["list", ...names],
-  tolerate: /plugin=/, // what they do to themselves is theirs
-  config: {
-    plugins: { call_timeout: `${2 * SLOWNESS}s`, memory: "64MiB" },
-    fetchers: Object.fromEntries([["list", fetcher(`${POLL_MS}ms`)], ...names.map((name) => [name, fetcher("1s")])]),
-  },
-});
+const startWith = (culprits) =>
+  startDaemon({
+    plugins: ["list", ...culprits],
+    tolerate: /plugin=/, // what they do to themselves is theirs
+    config: {
+      plugins: { call_timeout: `${2 * SLOWNESS}s`, memory: "64MiB" },
+      fetchers: Object.fromEntries([["list", fetcher(`${POLL_MS}ms`)], ...culprits.map((name) => [name, fetcher("1s")])]),
+    },
+  });
+
+// Subscribers of `list`, and what each delivery took, from the API's answer to the subscriber, in milliseconds.
+async function addBystanders(daemon) {
+  const delays = [];
+  const clients = [];
+  for (let i = 0; i < BYSTANDERS; ++i) {
+    const client = await daemon.subscriber();
+    await client.subscribe("list", { name: `bystander-${i}` });
+    client.socket.on("message", (data) => {
+      const at = JSON.parse(data).item?.at;
+      if (at) delays.push(performance.now() - at);
+    });
+    clients.push(client);
+  }
+  return { clients, delays };
+}
+async function subscribeVictims(daemon) {
+  const victims = {};
+  for (const name of names) {
+    victims[name] = await daemon.subscriber();
+    if (!CULPRITS[name].refused) await victims[name].subscribe(name);
+  }
+  return victims;
+}
+async function measure({ delays }) {
+  await sleep(SETTLE_MS);
+  delays.length = 0;
+  await eventually(() => delays.length >= SAMPLES, { within: seconds(40), what: `${SAMPLES} deliveries` });
+  const sorted = delays.toSorted((a, b) => a - b);
+  const quantile = (part) => sorted[Math.floor((sorted.length - 1) * part)];
+  return { p50: quantile(0.5), p99: quantile(0.99), count: sorted.length };
+}
+const shown = ({ p50, p99 }) => `p50 ${p50.toFixed(1)} p99 ${p99.toFixed(1)} ms`;
+
+const middle = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+
+// Half as much again, and the scheduler's share: half a dozen of the bad plugins never sleep, on perhaps two cores. Each
+// delivery is a chain of some eight wake-ups (the API, http, core, the plugin's process and back, store, serve, the
+// subscriber), and a thread that wakes up beside one that runs may have to wait for its slice to end, some 3 ms with
+// Linux' defaults for two cores. Half of the deliveries meet that once or twice; one in a hundred at each link, and
+// twice where two of the bad ones are before it.
+const SLICE_MS = 3;
+const SLICES = { p50: 2, p99: 15 };
+function judge(rounds, what) {
+  const [without, beside] = [rounds.without, rounds.beside].map((all) => middle(all.map((round) => round[what])));
+  const allowed = 1.5 * without + SLICES[what] * SLICE_MS;
+  const text = `${what}, median of rounds: ${beside.toFixed(1)} ms beside, ${without.toFixed(1)} ms without, ${allowed.toFixed(1)} ms allowed`;
+  return { good: beside <= allowed, text };
+}
+
+// Rounds in turn, so that whatever else the machine does is in both. `list` alone has a daemon of its own, which is there
+// all the time; the bad plugins are only while theirs is measured, and begin anew each time: later they are held. Three
+// rounds, and more where somebody else may have been in the way; all of them count.
+const comparing = SLOWNESS === 1; // times under a sanitizer say nothing
+const rounds = { without: [], beside: [] };
+const quiet = comparing && (await startWith([]));
+const undisturbed = comparing && (await addBystanders(quiet));
+let daemon;
+let bystanders;
+let victims;
+do {
+  await daemon?.stop();
+  if (comparing) rounds.without.push(await measure(undisturbed));
+  daemon = await startWith(names);
+  bystanders = await addBystanders(daemon);
+  victims = await subscribeVictims(daemon);
+  if (comparing) rounds.beside.push(await measure(bystanders));
+} while (comparing && !enough(rounds));
+function enough({ beside }) {
+  if (beside.length < ROUNDS || beside.length % 2 === 0) return false;
+  return beside.length >= MOST_ROUNDS || Object.keys(SLICES).every((what) => judge(rounds, what).good);
+}
+if (quiet) await quiet.stop();
 after(async () => {
   await daemon.stop();
   upstream.closeAllConnections();
@@ -65,38 +142,7 @@ after(async () => {
 
 const health = async (name) => (await daemon.get(`/fetchers/${name}`)).json.health;
 
-// Bystanders: from the API's answer to the subscriber, in milliseconds, for every poll of every channel.
-const delays = [];
-const bystanders = [];
-for (let i = 0; i < BYSTANDERS; ++i) {
-  const client = await daemon.subscriber();
-  await client.subscribe("list", { name: `bystander-${i}` });
-  client.socket.on("message", (data) => {
-    const at = JSON.parse(data).item?.at;
-    if (at) delays.push(performance.now() - at);
-  });
-  bystanders.push(client);
-}
-async function measure(count) {
-  delays.length = 0;
-  await eventually(() => delays.length >= count, { within: seconds(40), what: `${count} deliveries` });
-  const sorted = delays.toSorted((a, b) => a - b);
-  const quantile = (part) => sorted[Math.floor((sorted.length - 1) * part)];
-  return { p50: quantile(0.5), p99: quantile(0.99), count: sorted.length };
-}
-const shown = ({ p50, p99, count }) => `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms of ${count}`;
-
-describe("bad plugins", { concurrency: 64 }, async () => {
-  const rounds = { without: [], beside: [] };
-  for (let i = 0; i < 3; ++i) rounds.without.push(await measure(SAMPLES));
-
-  const victims = {};
-  for (const name of names) {
-    victims[name] = await daemon.subscriber();
-    if (!CULPRITS[name].refused) await victims[name].subscribe(name);
-  }
-  rounds.beside.push(await measure(SAMPLES));
-
+describe("bad plugins", { concurrency: 64 }, () => {
   for (const [name, { heard, refused, told, polls, plain, limited }] of Object.entries(CULPRITS)) {
     // Where the sanitizers' own runtime changes how it ends, the exact words are left to the plain build.
     const words = plain && SLOWNESS > 1 ? /./ : told;
@@ -140,31 +186,26 @@ describe("bad plugins", { concurrency: 64 }, async () => {
     waits.forEach((wait, i) => assert.ok(wait >= 1000 * 2 ** i && wait <= 1250 * 2 ** i, `restarts after ${waits}`));
   });
 
-  test("nobody else waits for it", { skip: SLOWNESS > 1 && "times under a sanitizer say nothing" }, async () => {
-    for (let i = 0; i < 2; ++i) rounds.beside.push(await measure(SAMPLES));
-    const middle = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-    const median = (all) => middle(all.map(({ p50 }) => p50));
-    const tail = (all) => middle(all.map(({ p99 }) => p99));
-    console.log(`delivery without: ${rounds.without.map(shown)}; beside them: ${rounds.beside.map(shown).join("; ")}`);
-    console.log(`p99, median of rounds: ${tail(rounds.without).toFixed(1)} ms without, ${tail(rounds.beside).toFixed(1)} ms beside`);
-    // Of medians, of what half of the deliveries take and of what 99 of 100 do; some milliseconds are the scheduler's: the bad plugins want the same cores. On a machine that takes
-    // longer than that for the good ones alone, somebody else wants them more, and the comparison would be of that.
-    const gates = [
-      { what: "p50", of: median, quiet: 15, allowed: 15 },
-      { what: "p99", of: tail, quiet: 30, allowed: 150 },
-    ];
-    for (const { what, of, quiet, allowed } of gates) {
-      const [alone, beside] = [of(rounds.without), of(rounds.beside)];
-      if (alone > quiet * SLOWNESS) console.log(`this machine is too busy to compare ${what}: not judged`);
-      else assert.ok(beside <= Math.max(1.5 * alone, allowed * SLOWNESS), `${what}: ${beside} ms beside them, ${alone} ms without`);
-    }
+  test("five calls that do not return hold a plugin too", async () => {
+    const status = await victims["sleep-past-deadline"].waitFor("status", ({ reason }) => reason === "held", { within: seconds(120) });
+    assert.equal(status.state, "unavailable");
+    assert.match(status.message, /held after 5 crashes in ten minutes: killed: a call passed its deadline/);
+    assert.equal((await health("sleep-past-deadline")).restarts, 5);
+  });
+
+  test("nobody else waits for it", { skip: !comparing && "times under a sanitizer say nothing" }, () => {
+    console.log(`delivery without: ${rounds.without.map(shown).join("; ")}`);
+    console.log(`delivery beside:  ${rounds.beside.map(shown).join("; ")}`);
+    const verdicts = Object.keys(SLICES).map((what) => judge(rounds, what));
+    for (const { text } of verdicts) console.log(text);
+    for (const { good, text } of verdicts) assert.ok(good, text);
   });
 
   test("nobody else hears of it", async () => {
     const held = async () => (await health("null-dereference")).reason === "held";
     await eventually(held, { within: seconds(60), what: "the first of them held" });
     assert.equal((await health("list")).restarts, 0);
-    for (const client of bystanders) {
+    for (const client of bystanders.clients) {
       const statuses = client.messages.filter(({ type, state }) => type === "status" && !["pending", "live"].includes(state));
       assert.deepEqual(statuses, [], "no bystander hears of any trouble");
     }

@@ -33,10 +33,10 @@ TEST_CASE("fetch is asked with the channel's params, only the declared keys, and
   world.fetcher.want(*world.fetcher.resolve({{"section", "a/b"}}), {});
   world.core.advance(0ms);
   CHECK(json::parse(world.take_call().request.text()) == json{{"call", "fetch"},
-                                                       {"channel", "news"},
-                                                       {"params", {{"section", "a/b"}}},
-                                                       {"keys", {{"api-key", "k-123456789"}}},
-                                                       {"config", {{"edition", 7}}}});
+                                                              {"channel", "news"},
+                                                              {"params", {{"section", "a/b"}}},
+                                                              {"keys", {{"api-key", "k-123456789"}}},
+                                                              {"config", {{"edition", 7}}}});
 }
 
 TEST_CASE("polls go on for 60 seconds after the last subscriber left, and the interval is kept across it") {

@@ -189,3 +189,27 @@ TEST_CASE("a status that the fetcher declares to mean 429 is limited, by the ver
   api_says(world, 403);
   CHECK(world.last.reason == Reason::unauthorized);
 }
+
+TEST_CASE("a channel that waits for a plugin is told when that takes more than five seconds") {
+  for (const bool in_flight : {true, false}) {
+    World world;
+    world.load();
+    world.fetcher.want(world.home(), {});
+    world.core.advance(0ms);
+    world.poll();
+    world.heard.clear();
+    if (in_flight) world.core.advance(200s);
+    world.fetcher.plugin_changed(PluginState::restarting, "killed for another call");
+    if (in_flight) world.answer_kind(PluginReply::Kind::retry);
+    world.core.advance(4999ms);
+    CHECK(world.heard.empty());
+    world.fetcher.plugin_changed(PluginState::restarting, "killed for another call");  // again
+    world.core.advance(in_flight ? 1ms : 200s);
+    CHECK(world.heard == std::vector<std::string>{"news?section=home failing plugin_crashed"});
+    world.calls.clear();
+    world.fetcher.plugin_changed(PluginState::ready, {});
+    REQUIRE(world.calls.size() == 1);
+    world.poll();
+    CHECK(world.heard.back() == "news?section=home live ");
+  }
+}

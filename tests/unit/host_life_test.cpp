@@ -210,3 +210,19 @@ TEST_CASE("starting and ending hosts leaves no descriptor behind") {
   const int loop = 3;  // this host's own: epoll, timer, event
   CHECK(open_fds() <= before + loop);
 }
+
+TEST_CASE("a host whose threads cannot be counted is told of, once") {
+  Host seen("actor");
+  HostOptions options = options_for("actor");
+  options.proc = std::filesystem::path(TEST_BUILD) / "tests";  // as where /proc hides what is not ours to trace
+  Host unseen(options);
+  seen.started();
+  unseen.started();
+  CHECK(unseen.run_until([&] { return unseen.uncounted > 0; }, 20s));
+  // Twice a second it is tried.
+  unseen.run_until([] { return false; }, 1200ms);
+  seen.run_until([] { return false; }, 1200ms);
+  CHECK(unseen.uncounted == 1);
+  CHECK(seen.uncounted == 0);
+  CHECK(call(unseen, "echo all the same").output == "all the same");
+}

@@ -75,6 +75,8 @@ TEST_CASE("a plugin gets at no file, no process and no network") {
     bool as_root = false;  // whether only root succeeds without a sandbox
   };
   const std::vector<Try> tries{
+      {"at-load", "read", no_access},
+      {"at-load", "socket", no_such_call},
       {"read", file.path, no_access},
       {"read", "/etc/passwd", no_access},
       {"read", "/proc/self/environ", no_access},

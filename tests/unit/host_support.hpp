@@ -55,6 +55,7 @@ struct Host {
   HostReady greeting;
   std::optional<HostEnd> ended;
   std::vector<LogLine> lines;
+  int uncounted = 0;
   std::vector<HttpAsk> asked;
   std::function<void(HttpAsk)> on_http;  // instead of `asked`
   std::unique_ptr<HostProcess> process;
@@ -83,6 +84,7 @@ struct Host {
         if (sanitized && line.find(finding) != line.npos) FAIL_CHECK(line);
       lines.push_back({source, level, std::move(line)});
     };
+    callbacks.uncounted = [this] { ++uncounted; };
     process = std::make_unique<HostProcess>(io, real_clock(), std::move(options), std::move(callbacks));
   }
 
