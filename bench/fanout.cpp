@@ -163,7 +163,7 @@ class Bed {
     hooks.resolve = [](const std::string& fetcher, const Params& params) {
       return std::expected<ChannelId, FeedError>(make_channel_id(fetcher, params));
     };
-    hooks.want = [](const ChannelId&, const Schedule&) {};
+    hooks.want = [](const ChannelId&, const Schedule&, bool) {};
     hooks.unwant = [](const ChannelId&) {};
     hooks.describe_fetchers = [](const std::optional<std::string>&) { return Document{}; };
     hooks.readiness = [] { return Readiness{true, {}}; };

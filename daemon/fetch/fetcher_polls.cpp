@@ -30,6 +30,7 @@ std::string Fetcher::Impl::missing_keys() const {
 
 void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   if (poll.in_flight || poll.refused || ended != Reason::none) return;
+  poll.put_off = false;
   poll.waiting = true;
   if (plugin_state != PluginState::ready) {
     if (plugin_state == PluginState::restarting)
