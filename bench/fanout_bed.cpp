@@ -43,7 +43,7 @@ HubHooks hooks() {
   hooks.resolve = [](const std::string& fetcher, const Params& params) {
     return std::expected<ChannelId, FeedError>(make_channel_id(fetcher, params));
   };
-  hooks.want = [](const ChannelId&, const Schedule&) {};
+  hooks.want = [](const ChannelId&, const Schedule&, bool) {};
   hooks.unwant = [](const ChannelId&) {};
   hooks.describe_fetchers = [](const std::optional<std::string>&) { return Document{}; };
   hooks.readiness = [] { return Readiness{true, {}}; };

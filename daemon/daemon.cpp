@@ -116,8 +116,8 @@ struct Daemon::Impl {
       if (!id) return std::unexpected(FeedError{std::move(id.error().code), std::move(id.error().message)});
       return std::move(*id);
     };
-    hooks.want = [this](const ChannelId& id, const Schedule& known) {
-      if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->want(id, known);
+    hooks.want = [this](const ChannelId& id, const Schedule& known, bool waits) {
+      if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->want(id, known, waits);
     };
     hooks.unwant = [this](const ChannelId& id) {
       if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->unwant(id.text);

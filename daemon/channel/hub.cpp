@@ -58,11 +58,11 @@ std::expected<Channel*, FeedError> Hub::Impl::find_or_make(const ChannelId& id, 
   return &channel;
 }
 
-void Hub::Impl::demand_changed(Channel& channel, std::size_t before) {
+void Hub::Impl::demand_changed(Channel& channel, std::size_t before, bool waits) {
   const std::size_t now = channel.demand();
   if (before == 0 && now > 0) {
     channel.polling = true;
-    hooks.want(channel.id, channel.record.schedule);
+    hooks.want(channel.id, channel.record.schedule, waits);
   } else if (before > 0 && now == 0) {
     hooks.unwant(channel.id);
   }
@@ -356,7 +356,7 @@ void Hub::pin(const ChannelId& channel) {
   }
   const std::size_t before = (*made)->demand();
   ++(*made)->other_demand;
-  impl_->demand_changed(**made, before);
+  impl_->demand_changed(**made, before, false);
 }
 void Hub::unpin(const ChannelId& channel) {
   if (impl_->pinned.erase(channel.text) == 0) return;

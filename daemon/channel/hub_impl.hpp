@@ -89,7 +89,7 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   Channel* find(const std::string& id);
   std::expected<Channel*, FeedError> find_or_make(const ChannelId& id, const std::string& address);
   // Demand has grown or shrunk: tells the fetcher of the first and the last.
-  void demand_changed(Channel& channel, std::size_t before);
+  void demand_changed(Channel& channel, std::size_t before, bool waits = true);
   void drop_if_idle(const std::string& id);
 
   // attach, detach

@@ -46,7 +46,7 @@ void Fetcher::set_keys(FetcherKeys keys) {
 }
 bool Fetcher::settled() const { return impl_->is_settled; }
 std::expected<ChannelId, Refusal> Fetcher::resolve(Params given) const { return impl_->resolve(std::move(given)); }
-void Fetcher::want(const ChannelId& channel, const Schedule& known) { impl_->want(channel, known); }
+void Fetcher::want(const ChannelId& channel, const Schedule& known, bool waits) { impl_->want(channel, known, waits); }
 void Fetcher::unwant(const std::string& channel) { impl_->unwant(channel); }
 std::expected<void, std::string> Fetcher::poll_soon(const std::string& channel) {
   const auto found = impl_->polls.find(channel);
@@ -58,6 +58,7 @@ std::expected<void, std::string> Fetcher::poll_soon(const std::string& channel) 
 }
 void Fetcher::set_subscribers(const std::string& channel, std::size_t count) {
   if (impl_->quota) impl_->quota->set_subscribers(channel, count);
+  if (count > 1) impl_->serve(channel);
 }
 void Fetcher::finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict) {
   impl_->finished(channel, schedule, verdict);

@@ -128,9 +128,11 @@ class Fetcher {
   [[nodiscard]] bool settled() const;
   [[nodiscard]] std::expected<ChannelId, Refusal> resolve(Params given) const;
 
-  // Somebody wants the channel / nobody does any more. `known` is what the store remembers of it.
-  void want(const ChannelId& channel, const Schedule& known);
+  // Somebody wants the channel / nobody does any more. `known` is what the store remembers of it. Where nobody waits
+  // for it, because it is pinned, its first poll need not come at once.
+  void want(const ChannelId& channel, const Schedule& known, bool waits = true);
   void unwant(const std::string& channel);
+  // How many want it, the configuration that pins it among them.
   void set_subscribers(const std::string& channel, std::size_t count);
 
   // Polls a channel now that is polled anyway, whatever its next time is. The error is a sentence.

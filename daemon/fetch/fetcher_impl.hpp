@@ -22,6 +22,8 @@ struct ChannelPoll {
   Schedule schedule;
   Status status;
   bool wanted = true;
+  bool waits = true;     // somebody does for its items; otherwise it is pinned and nothing more
+  bool put_off = false;  // due, but polled later, because nobody waits
   SteadyTime linger_until;
   bool in_flight = false;                 // called, or its result is being committed
   bool cancelled = false;                 // the plugin was told that nobody waits: what comes back counts for nothing
@@ -63,10 +65,14 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   // fetcher_channels.cpp
   [[nodiscard]] std::expected<ChannelId, Refusal> resolve(Params given) const;
-  void want(const ChannelId& id, const Schedule& known);
+  void want(const ChannelId& id, const Schedule& known, bool waits);
   void unwant(const std::string& name);
   // Polls begin, for the first time or again.
   void begin(ChannelPoll& poll);
+  // Somebody waits who did not before.
+  void serve(const std::string& name);
+  // The first poll of a channel that nobody waits for is put off by this much, so that many do not come at once.
+  [[nodiscard]] Millis put_off();
   // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
   bool drop_if_unwanted(const std::string& name);
   void plan(ChannelPoll& poll, Millis delay);
@@ -131,6 +137,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   std::unordered_map<std::string, ChannelPoll> polls;
   std::map<std::string, std::string> renamed;  // canonical id today -> the id under which the channel lives
   Timetable table;
+  SteadyTime put_off_since;        // when the first of `begun_at_once` was
+  unsigned begun_at_once = 0;      // of channels that nobody waits for, within an interval
   std::optional<SteadyTime> wake;  // the earliest time for which the loop was asked
 };
 

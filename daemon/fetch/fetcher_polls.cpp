@@ -72,6 +72,7 @@ SecretText Fetcher::Impl::request_of(const ChannelPoll& poll) const {
 
 void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   if (poll.in_flight || poll.refused || ended != Reason::none) return;
+  poll.put_off = false;
   poll.waiting = true;
   if (plugin_state != PluginState::ready) return tell_down(poll);
   if (const std::string missing = missing_keys(); !missing.empty()) {

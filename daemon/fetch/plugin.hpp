@@ -101,8 +101,8 @@ class Plugin {
   // Ends it at once. Calls under way get `retry`, not from inside.
   void stop();
 
-  // `done` comes once, not from inside call(). Beyond 120 calls under way (80 that are not proven, 40 that
-  // failed last time) it waits; its time starts when it does.
+  // `done` comes once, not from inside call(). Beyond 120 calls under way (80 of one fetcher, 80 that are not proven,
+  // 40 that failed last time) it waits; its time starts when it does.
   void call(PluginCall call);
 
   // Tells the plugin that nobody waits for this poll's call any more; false when there is none under way.

@@ -133,6 +133,7 @@ describe("APIs", async () => {
     return client;
   }
 
+  const TOO_LARGE = /larger than 1048576 bytes/;
   const FAULTS = [
     ["500", "status", { status: 500 }, "failing", ["upstream_error"]],
     ["404", "status", { status: 404 }, "failing", ["upstream_error"]],
@@ -146,13 +147,13 @@ describe("APIs", async () => {
     ["a connection reset", "reset", {}, "failing", ["unreachable"]],
     ["no answer", "hang", {}, "failing", ["timeout"]],
     ["an answer that drips", "drip", {}, "failing", ["timeout"]],
-    ["an answer without an end", "endless", {}, "failing", ["bad_result", "upstream_error", "timeout"]],
-    ["a gzip bomb", "gzip_bomb", {}, "failing", ["bad_result", "upstream_error", "timeout"]],
+    ["an answer without an end", "endless", {}, "failing", ["bad_result"], TOO_LARGE],
+    ["a gzip bomb", "gzip_bomb", {}, "failing", ["bad_result"], TOO_LARGE],
     ["a redirect to another origin", "redirect", { location: `${elsewhere.url}/list/a` }, "failing", null],
     ["a redirect to a file", "redirect", { location: "file:///etc/passwd" }, "failing", null],
     ["a redirect to itself for ever", "redirect", {}, "failing", null],
   ];
-  for (const [what, mode, more, state, reasons] of FAULTS) {
+  for (const [what, mode, more, state, reasons, words = /.{6}/] of FAULTS) {
     test(`${what}: the poll fails, everything is kept, and it goes on by itself`, async () => {
       const name = `fault-${what.replaceAll(" ", "-")}`;
       const client = await followed(name);
@@ -161,7 +162,7 @@ describe("APIs", async () => {
       const status = await client.waitFor("status", (message) => message.state !== "live", { within: seconds(15) });
       if (state) assert.equal(status.state, state, JSON.stringify(status));
       if (reasons) assert.ok(reasons.includes(status.reason), JSON.stringify(status));
-      assert.ok(status.message.length > 5);
+      assert.match(status.message, words);
       const late = await daemon.subscriber();
       await late.subscribe("list-complete", { name });
       assert.deepEqual((await late.waitFor("snapshot")).items.map(({ id }) => id), ["a", "b"]);

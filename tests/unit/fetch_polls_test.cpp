@@ -1,6 +1,8 @@
 // What polls leave behind besides items: counts, and lines in the log.
 #include <algorithm>
+#include <array>
 
+#include "fetch/call_places.hpp"
 #include "fetch/plugin_http.hpp"
 #include "fetch_world.hpp"
 
@@ -54,4 +56,41 @@ TEST_CASE("of a poll's several answers each wish counts as the longest of them, 
   note_answer(reply, std::unexpected(HttpError{.problem = HttpProblem::timeout, .message = "too slow"}), now);
   CHECK(reply.http_problem == HttpProblem::timeout);
   CHECK(reply.hints.fresh_for == 300s);
+}
+
+namespace {
+
+// As many as there is room for.
+std::size_t fill(CallPlaces& places, CallPlaces::Owner owner, CallTrust trust) {
+  std::size_t taken = 0;
+  for (; places.has(owner, trust); ++taken) places.take(owner, trust);
+  return taken;
+}
+
+}  // namespace
+
+TEST_CASE("a fetcher all of whose channels begin to hang leaves places to the plugin's other fetchers") {
+  CallPlaces places;
+  const int hanging = 0;
+  const int healthy = 0;
+  CHECK(fill(places, &hanging, CallTrust::proven) == 80);
+  CHECK(places.has(&healthy, CallTrust::proven));
+  CHECK(places.has(nullptr, CallTrust::proven));
+  CHECK(fill(places, &healthy, CallTrust::proven) == 40);
+  CHECK_FALSE(places.has(nullptr, CallTrust::proven));
+  places.give_back(&hanging, CallTrust::proven);
+  CHECK(places.has(&hanging, CallTrust::proven));
+  CHECK(places.has(&healthy, CallTrust::proven));
+  for (int i = 0; i < 79; ++i) places.give_back(&hanging, CallTrust::proven);
+  CHECK(fill(places, &hanging, CallTrust::proven) == 80);
+}
+
+TEST_CASE("calls that are not trusted leave places to those that are") {
+  CallPlaces places;
+  const std::array<int, 3> fetchers{};
+  CHECK(fill(places, &fetchers[0], CallTrust::failed) == 40);
+  CHECK(fill(places, &fetchers[1], CallTrust::fresh) == 40);
+  CHECK(fill(places, &fetchers[2], CallTrust::proven) == 40);
+  places.give_back(&fetchers[0], CallTrust::failed);
+  CHECK(places.has(&fetchers[0], CallTrust::failed));
 }

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using Keys = std::map<std::string, std::string>;
+using Keys = FetcherKeys;
 
 Metadata with_keys(std::vector<std::string> keys) {
   Metadata metadata;

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <expected>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,7 +24,7 @@ inline constexpr const char* metadata_text = R"({"name": "news", "description": 
 struct World {
   World() : World(FetcherSettings{.name = "news", .plugin = "news"}) {}
   explicit World(FetcherSettings settings)
-      : fetcher(std::move(settings), core.clock(), core.loop(), [] { return 0.0; }, log(), hooks()) {
+      : fetcher(std::move(settings), core.clock(), core.loop(), [this] { return random(); }, log(), hooks()) {
     fetcher.set_keys({{"api-key", "k-123456789"}});
   }
 
@@ -95,6 +96,7 @@ struct World {
   }
 
   FakeCore core;
+  std::function<double()> random = [] { return 0.0; };
   std::vector<PluginCall> calls;
   std::vector<Polled> results;
   std::vector<std::string> heard;

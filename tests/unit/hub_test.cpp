@@ -23,6 +23,12 @@ TEST_CASE("the first to attach starts the polls, the last to leave stops them") 
   CHECK(world.demand.back() == "unwant news");
 }
 
+TEST_CASE("a pinned channel is wanted without haste: nobody waits for its first poll") {
+  World world;
+  world.hub.pin(make_channel_id("news", {}));
+  CHECK(world.demand == std::vector<std::string>{"want without haste news"});
+}
+
 TEST_CASE("a batch is encoded once for each form in use and announced with the offsets it holds") {
   World world;
   const auto whole = world.attach({}, {}, "a", Deliver::both);
