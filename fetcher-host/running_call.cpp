@@ -34,9 +34,8 @@ std::string_view cut(std::string_view line) {
   return line.substr(0, size);
 }
 
-// An empty error: it can be sent.
-wire::HttpResponse copy_request(const restream_http_request& from, wire::HttpRequest& to) {
-  const auto bad = [](std::int32_t code, const char* why) { return wire::HttpResponse{0, code, 0, {}, {}, why}; };
+std::expected<wire::HttpRequest, NoAnswer> copy_request(const restream_http_request& from) {
+  const auto bad = [](std::int32_t code, const char* why) { return std::unexpected(NoAnswer{code, why}); };
   if (from.size < sizeof from) return bad(RESTREAM_BAD_REQUEST, "the request's size is not set");
   if (is_null(from.method) || is_null(from.url) || is_null(from.body) ||
       (from.headers == nullptr && from.header_count != 0))
@@ -57,12 +56,13 @@ wire::HttpResponse copy_request(const restream_http_request& from, wire::HttpReq
   }
   if (total > most_request) return bad(RESTREAM_TOO_LARGE, "the request is larger than 16 MiB");
 
+  wire::HttpRequest to;
   to.method = from.method.size == 0 ? "GET" : view(from.method);
   to.url = view(from.url);
   to.body = view(from.body);
   for (std::uint32_t i = 0; i < from.header_count; ++i)
     to.headers.emplace_back(view(from.headers[i].name), view(from.headers[i].value));
-  return {};
+  return to;
 }
 
 }  // namespace
@@ -157,11 +157,17 @@ std::int32_t RunningCall::http(const restream_http_request& request, restream_ht
   response = {};
   response.size = size;
 
-  Given& given = given_.emplace_back();
-  wire::HttpRequest copy;
-  given.response = copy_request(request, copy);
-  if (given.response.error.empty()) given.response.code = exchange(std::move(copy), given.response);
+  auto copy = copy_request(request);
+  auto answered = copy ? exchange(std::move(*copy)) : std::unexpected(copy.error());
+  // Nothing is kept of these: a plugin that goes on asking after its time would use up its memory, and with it the host
+  // of its other calls.
+  if (!answered) {
+    response.error = text(answered.error().why);
+    return answered.error().code;
+  }
 
+  Given& given = given_.emplace_back();
+  given.response = std::move(*answered);
   const wire::HttpResponse& answer = given.response;
   for (const auto& [name, value] : answer.headers) given.headers.push_back({text(name), text(value)});
   response.header_count = static_cast<std::uint32_t>(given.headers.size());
@@ -173,11 +179,8 @@ std::int32_t RunningCall::http(const restream_http_request& request, restream_ht
 }
 
 // Sends it and waits. Requests that cannot succeed any more are not sent, so the daemon never has two of one call.
-std::int32_t RunningCall::exchange(wire::HttpRequest request, wire::HttpResponse& response) {
-  const auto none = [&response](std::int32_t code, const char* why) {
-    response.error = why;
-    return code;
-  };
+std::expected<wire::HttpResponse, NoAnswer> RunningCall::exchange(wire::HttpRequest request) {
+  const auto none = [](std::int32_t code, const char* why) { return std::unexpected(NoAnswer{code, why}); };
   constexpr auto cancelled_text = "nobody waits for this call any more";
   constexpr auto timeout_text = "the time for HTTP in this call is over";
 
@@ -195,9 +198,7 @@ std::int32_t RunningCall::exchange(wire::HttpRequest request, wire::HttpResponse
   changed_.wait_until(lock, http_deadline_, [this] { return answer_ || cancelled_; });
   waiting_ = false;
   if (!answer_) return cancelled_ ? none(RESTREAM_CANCELLED, cancelled_text) : none(RESTREAM_TIMEOUT, timeout_text);
-  response = std::move(*answer_);
-  answer_.reset();
-  return response.code;
+  return *std::exchange(answer_, std::nullopt);
 }
 
 }  // namespace restream::host

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -19,6 +20,12 @@
 #include "plugin.hpp"
 
 namespace restream::host {
+
+// Why there is no answer to a request; `why` is a literal.
+struct NoAnswer {
+  std::int32_t code;
+  const char* why;
+};
 
 class RunningCall {
  public:
@@ -49,7 +56,7 @@ class RunningCall {
 
   std::int32_t emit(const char* data, std::size_t size);
   std::int32_t http(const restream_http_request& request, restream_http_response& response);
-  std::int32_t exchange(wire::HttpRequest request, wire::HttpResponse& response);
+  std::expected<wire::HttpResponse, NoAnswer> exchange(wire::HttpRequest request);
   void log(std::int32_t level, std::string_view line);
   bool cancelled();
 

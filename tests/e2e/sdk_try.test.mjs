@@ -65,6 +65,22 @@ describe("restream-plugin try", async () => {
     assert.match(refused.out, /request {3}GET https:\/\/example\.org\/list\/a {2}refused/);
   });
 
+  test("the plugin runs in the sandbox, unless it is switched off", async () => {
+    const outcomeOf = async (attempt, ...words) => {
+      const { code, out, err } = await tool("try", pluginFile("burglar"), "--params", JSON.stringify(attempt), "--json", ...words);
+      assert.equal(code, 0, out + err);
+      return JSON.parse(out).items[0].item.outcome;
+    };
+    for (const [attempt, refused] of [
+      [{ attempt: "socket" }, "Function not implemented"],
+      [{ attempt: "read", at: "/etc/passwd" }, "Permission denied"],
+      [{ attempt: "at-load" }, "Permission denied"],
+    ]) {
+      assert.equal(await outcomeOf(attempt), refused);
+      assert.match(await outcomeOf(attempt, "--sandbox", "off"), /^done/);
+    }
+  });
+
   test("a recording holds no key in any form, and replays to the same items without a network", async () => {
     for (const [plugin, params] of [
       ["nyt-top", '{"section": "books/review"}'],

@@ -154,6 +154,27 @@ TEST_CASE("a call past its deadline costs its host, and the other calls are lost
   CHECK_FALSE(has_children());
 }
 
+TEST_CASE("a cancelled call that goes on all the same costs nobody anything before its deadline") {
+  Host host("ignore-cancellation");
+  host.started();
+  const auto metadata = [&host] { return call(host, "{}", 60s, HostFunction::metadata); };
+  const auto time = sanitized ? 15s : 3s;
+  const auto start = std::chrono::steady_clock::now();
+  const auto stubborn = begin(host, "{}", time);
+  REQUIRE(host.run_until([&] { return !host.asked.empty(); }));
+  host.process->cancel(stubborn.number);
+  for (int i = 0; i < 10; ++i) {
+    CHECK(metadata().code == RESTREAM_OK);
+    host.run_until([] { return false; }, 100ms);
+  }
+  REQUIRE(std::chrono::steady_clock::now() < start + time);
+  CHECK_FALSE(stubborn.done());
+  CHECK_FALSE(host.ended);
+  CHECK(finish(host, stubborn).kind == CallResult::Kind::timed_out);
+  CHECK(std::chrono::steady_clock::now() >= start + time);
+  CHECK(host.until_ended().reason == "killed: a call passed its deadline");
+}
+
 TEST_CASE("a result that came in time counts, however late a busy loop takes it") {
   Host host("actor");
   host.started();
