@@ -1,7 +1,7 @@
 // What one event costs the server for each subscriber, beside the least that the kernel allows.
 //
-//   build/release/bench/bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--over websocket|deflate|sse]
-//   [--peers] [--json]
+//   build/release/bench/bench-fanout [--subscribers 2000] [--channels 1] [--threads 1] [--rounds 20] [--size 500]
+//   [--over websocket|deflate|sse|tls] [--storm N] [--peers] [--json]
 //
 // In one run, over the same sockets, in turns:
 //   restream   a poll's result -> diff -> commit (SQLite, a real file) -> frames -> serve thread -> sockets
@@ -11,6 +11,11 @@
 // Printed is the CPU time (user and system, of the server without this measuring thread) for each delivered message,
 // the median of all rounds, for bursts of 1 and of 25 events; and how long it took until the last subscriber had read
 // it. The subscribers are another process; its CPU time is not counted.
+//
+// --channels spreads the subscribers over so many channels, each of which has a burst in every round. Over TLS there is
+// no raw loop beside it (it would send plain bytes). --storm: bursts of 1 again while N clients connect, subscribe and
+// stay, beside as many bursts just before.
+#include "fanout_bed.hpp"
 #include "fanout_clients.hpp"
 #include "peers.hpp"
 
@@ -20,26 +25,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "channel/hub.hpp"
-#include "serve/server.hpp"
-#include "store/sqlite_store.hpp"
 
 namespace {
 
@@ -49,7 +45,11 @@ struct Options {
   std::size_t subscribers = 2000;
   std::size_t rounds = 20;
   std::size_t size = 500;  // of a message, without its frame
+  std::size_t channels = 1;
+  std::size_t threads = 1;
+  std::size_t storm = 0;
   Framing over = Framing::websocket;
+  bool tls = false;
   bool peers = false;
   bool json = false;
 };
@@ -92,98 +92,6 @@ std::vector<int> server_sockets(std::uint16_t port) {
   }
   return found;
 }
-
-// restream without plugins and HTTP: results are handed to the hub as a plugin would have answered them.
-class Bed {
- public:
-  Bed(const std::filesystem::path& directory, Framing over)
-      : store_(open(directory)),
-        hub_(surroundings(), {}, {}, hooks()),
-        server_(server_options(), real_clock(), Log::none()) {
-    std::vector<ServeThread> threads = server_.threads();
-    // A serve thread of our own, which only looks: it tells the bytes that each subscriber is sent.
-    tap_ = static_cast<ServeNumber>(threads.size());
-    const Form form{.framing = over};
-    threads.push_back(
-        {.announce = [this, form](std::shared_ptr<const Announcement> one) { tapped_ = one->frames.at(form.index()); },
-         .announce_status = [](const StatusAnnouncement&) {}});
-    hub_.serve_on(std::move(threads));
-    if (auto started = server_.start(hub_.feed()); !started) throw std::runtime_error(started.error());
-    core_ = std::thread([this] { io_.run(); });
-    hub_.feed().attach({.serve = tap_, .fetcher = "bench", .params = {}, .since = {}, .form = form, .visitor = {}},
-                       [](const auto&) {});
-  }
-  ~Bed() {
-    io_.stop();
-    core_.join();
-  }
-  Bed(const Bed&) = delete;
-  Bed& operator=(const Bed&) = delete;
-
-  [[nodiscard]] std::uint16_t port() const { return server_.port(); }
-
-  // Commits and publishes; comes back with the bytes that every subscriber is being sent.
-  Frames publish(std::string result) {
-    std::unique_lock lock(mutex_);
-    done_ = false;
-    boost::asio::post(io_, [this, result = std::move(result)]() mutable {
-      hub_.commit(make_channel_id("bench", {}), rules_, std::move(result), Schedule{},
-                  [this](const PollOutcome& outcome) {
-                    if (outcome.kind != PollOutcome::Kind::committed) std::abort();
-                    const std::lock_guard held(mutex_);
-                    done_ = true;
-                    changed_.notify_one();
-                  });
-    });
-    changed_.wait(lock, [this] { return done_; });
-    return tapped_;
-  }
-
- private:
-  static std::unique_ptr<Store> open(const std::filesystem::path& directory) {
-    auto store = open_sqlite_store(directory);
-    if (!store) throw std::runtime_error(store.error().message);
-    return std::move(*store);
-  }
-  static ServerOptions server_options() {
-    ServerOptions options;
-    options.port = 0;
-    options.connections_per_address = options.connections;
-    options.compression = true;  // for those who ask for it
-    return options;
-  }
-  Hub::Surroundings surroundings() {
-    CoreLoop loop;
-    loop.post = [this](std::move_only_function<void()> work) { boost::asio::post(io_, std::move(work)); };
-    loop.at = [](SteadyTime, std::move_only_function<void()>) {};  // nothing here waits for time
-    return {.loop = loop, .clock = real_clock(), .draw_epoch = [] { return 1U; }, .store = store_, .log = Log::none()};
-  }
-  static HubHooks hooks() {
-    HubHooks hooks;
-    hooks.resolve = [](const std::string& fetcher, const Params& params) {
-      return std::expected<ChannelId, FeedError>(make_channel_id(fetcher, params));
-    };
-    hooks.want = [](const ChannelId&, const Schedule&) {};
-    hooks.unwant = [](const ChannelId&) {};
-    hooks.describe_fetchers = [](const std::optional<std::string>&) { return Document{}; };
-    hooks.readiness = [] { return Readiness{true, {}}; };
-    return hooks;
-  }
-
-  boost::asio::io_context io_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
-  StoreThread store_;
-  Hub hub_;
-  Server server_;
-  std::shared_ptr<const CommitRules> rules_ =
-      std::make_shared<const CommitRules>(CommitRules{.diff = {.id_field = "id", .ignore = {}, .unordered = {}}});
-  ServeNumber tap_ = 0;
-  Frames tapped_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool done_ = false;
-  std::thread core_;
-};
 
 // A poll's result in which `burst` items are new, each making a message of about `size` bytes.
 std::string result_of(std::size_t burst, std::size_t size) {
@@ -233,10 +141,19 @@ struct Rival {
   std::unique_ptr<bench::Peer> server;
 };
 
-bench::Subscribing subscribing(Framing over) {
-  if (over == Framing::sse) return bench::event_stream("/channels/bench");
-  return bench::websocket("/channels", R"({"action":"subscribe","channel":"bench","snapshot":false})",
-                          over == Framing::websocket_deflate ? "permessage-deflate" : "");
+bench::Subscribing subscribing(const Options& options) {
+  const bool one = options.channels == 1;
+  bench::Subscribing how =
+      options.over == Framing::sse
+          ? bench::event_stream(one ? "/channels/bench" : "/channels/bench?n=#####")
+          : bench::websocket(
+                "/channels",
+                one ? R"({"action":"subscribe","channel":"bench","snapshot":false})"
+                    : R"({"action":"subscribe","channel":"bench","params":{"n":"#####"},"snapshot":false})",
+                options.over == Framing::websocket_deflate ? "permessage-deflate" : "");
+  how.channels = options.channels;
+  how.tls = options.tls;
+  return how;
 }
 
 struct Figure {
@@ -281,9 +198,10 @@ Round round_of(const Rival& rival, std::size_t burst, std::size_t size, std::siz
   return {(rival.server->cpu_seconds() - start) / static_cast<double>(burst * subscribers) * 1e6, wait};
 }
 
-Figures measure(Bed& bed, const bench::Clients& clients, const std::vector<int>& sockets,
+Figures measure(bench::Bed& bed, const bench::Clients& clients, const std::vector<int>& sockets,
                 const std::vector<Rival>& rivals, std::size_t burst, const Options& options) {
-  Figures all{.burst = burst, .message = 0, .servers = {{.who = "raw send()"}, {.who = "restream"}}};
+  Figures all{.burst = burst, .message = 0, .servers = {{.who = "restream"}}};
+  if (!options.tls) all.servers.insert(all.servers.begin(), {.who = "raw send()"});
   for (const Rival& rival : rivals) all.servers.push_back({.who = std::string(bench::Peer::name(rival.kind))});
   const double messages = static_cast<double>(burst * sockets.size());
   // The first round warms up and is not counted.
@@ -297,21 +215,49 @@ Figures measure(Bed& bed, const bench::Clients& clients, const std::vector<int>&
     const double ours = (server() - start) / messages * 1e6;
     all.message = bytes->size() / burst;
 
-    const Stopwatch raw_watch(clients);
-    start = cpu_seconds(RUSAGE_THREAD);
-    send_raw(sockets, *bytes);
-    const double least = (cpu_seconds(RUSAGE_THREAD) - start) / messages * 1e6;
-    const double raw_wait = raw_watch.wait_for(bytes->size() * sockets.size());
-    std::vector<Round> costs{{least, raw_wait}, {ours, our_wait}};
+    std::vector<Round> costs;
+    if (!options.tls) {
+      const Stopwatch raw_watch(clients);
+      start = cpu_seconds(RUSAGE_THREAD);
+      send_raw(sockets, *bytes);
+      const double least = (cpu_seconds(RUSAGE_THREAD) - start) / messages * 1e6;
+      costs.push_back({least, raw_watch.wait_for(bytes->size() * sockets.size())});
+    }
+    costs.push_back({ours, our_wait});
     for (const Rival& rival : rivals) costs.push_back(round_of(rival, burst, options.size, sockets.size()));
     if (round == 0) continue;
     for (std::size_t i = 0; i < costs.size(); ++i) {
       all.servers[i].cost.push_back(costs[i].cost);
       all.servers[i].waits.push_back(costs[i].wait);
-      all.servers[i].ratios.push_back(costs[i].cost / least);
+      all.servers[i].ratios.push_back(costs[i].cost / costs.front().cost);
     }
   }
   return all;
+}
+
+// How long bursts of 1 take to reach the last subscriber, alone and while others connect.
+void measure_storm(bench::Bed& bed, const bench::Clients& clients, bench::Clients& storm, const Options& options) {
+  const auto round = [&] {
+    const Stopwatch watch(clients);
+    const Frames bytes = bed.publish(result_of(1, options.size));
+    return watch.wait_for(bytes->size() * options.subscribers);
+  };
+  std::vector<double> alone;
+  for (std::size_t i = 0; i < options.rounds; ++i) alone.push_back(round());
+  std::vector<double> beside;
+  const auto start = std::chrono::steady_clock::now();
+  storm.connect(bed.port());
+  while (storm.tally().subscribed < options.storm && !storm.tally().failed) beside.push_back(round());
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  if (storm.tally().failed) throw std::runtime_error("a client of the storm could not connect");
+  std::printf(
+      options.json
+          ? R"({"storm":%zu,"seconds":%.2f,"rounds":%zu,"last_ms_alone":%.1f,"last_ms_beside":%.1f,"worst_alone":%.1f,"worst_beside":%.1f})"
+            "\n"
+          : "\n%zu clients connected in %.2f s, during %zu bursts: the last subscriber after %.1f ms "
+            "alone, %.1f ms beside them (medians; worst %.1f and %.1f)\n",
+      options.storm, took.count(), beside.size(), median(alone), median(beside), std::ranges::max(alone),
+      std::ranges::max(beside));
 }
 
 Options read_options(int argc, char** argv) {
@@ -324,6 +270,7 @@ Options read_options(int argc, char** argv) {
     }
     if (name == "--over" && i + 1 < argc) {
       const std::string over = argv[++i];
+      options.tls = over == "tls";
       options.over = over == "sse" ? Framing::sse : over == "deflate" ? Framing::websocket_deflate : Framing::websocket;
       continue;
     }
@@ -334,10 +281,16 @@ Options read_options(int argc, char** argv) {
       options.rounds = value;
     else if (name == "--size" && value > 0)
       options.size = value;
+    else if (name == "--channels" && value > 0 && value <= 99'999)
+      options.channels = value;
+    else if (name == "--threads" && value > 0)
+      options.threads = value;
+    else if (name == "--storm" && value > 0)
+      options.storm = value;
     else {
       std::fprintf(stderr,
-                   "usage: bench-fanout [--subscribers 2000] [--rounds 20] [--size 500] [--over websocket|deflate|sse] "
-                   "[--peers] [--json]\n");
+                   "usage: bench-fanout [--subscribers 2000] [--channels 1] [--threads 1] [--rounds 20] [--size 500] "
+                   "[--over websocket|deflate|sse|tls] [--storm N] [--peers] [--json]\n");
       std::exit(2);
     }
   }
@@ -377,7 +330,9 @@ int main(int argc, char** argv) {
   if (mkdtemp(directory.data()) == nullptr) return 1;
   int code = 0;
   try {
-    bench::Clients clients(options.subscribers, subscribing(options.over));
+    bench::Clients clients(options.subscribers, subscribing(options));
+    std::optional<bench::Clients> storm;
+    if (options.storm > 0) storm.emplace(options.storm, subscribing(options));
     std::vector<Rival> rivals;
     if (options.peers) {
       for (const auto kind : {bench::Peer::Kind::nchan, bench::Peer::Kind::pushpin})
@@ -386,20 +341,24 @@ int main(int argc, char** argv) {
                               options.subscribers, bench::websocket(std::string(bench::Peer::path(kind)), "")),
                           .server = nullptr});
     }
-    bench::run_on(0);
+    if (options.threads == 1) bench::run_on(0);
     for (Rival& rival : rivals) {
       rival.server =
           std::make_unique<bench::Peer>(rival.kind, std::filesystem::path(directory) / bench::Peer::name(rival.kind));
       rival.clients->connect(rival.server->port());
       wait_for_subscribers(*rival.clients, options.subscribers);
     }
-    Bed bed(directory, options.over);
+    bench::Bed bed(directory, {.over = options.over,
+                               .channels = options.channels,
+                               .threads = static_cast<unsigned>(options.threads),
+                               .certificate = options.tls ? bench::make_certificate(directory) : ""});
     const double empty = anonymous_memory();
     clients.connect(bed.port());
     wait_for_subscribers(clients, options.subscribers);
     std::this_thread::sleep_for(std::chrono::milliseconds(300));  // statuses that follow the snapshots
     const double memory = anonymous_memory() - empty;
     const std::vector<int> sockets = server_sockets(bed.port());
+    if (sockets.size() != options.subscribers) throw std::runtime_error("not every subscriber has a socket here");
     std::vector<Figures> all;
     for (const std::size_t burst : {std::size_t{1}, std::size_t{25}})
       all.push_back(measure(bed, clients, sockets, rivals, burst, options));
@@ -409,6 +368,7 @@ int main(int argc, char** argv) {
                                "\n"
                              : "\n%.0f bytes of the server's memory for each idle subscriber\n",
                 memory / subscribers);
+    if (storm) measure_storm(bed, clients, *storm, options);
   } catch (const std::exception& fault) {
     std::fprintf(stderr, "bench-fanout: %s\n", fault.what());
     code = 1;

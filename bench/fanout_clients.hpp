@@ -23,12 +23,17 @@ void run_on(unsigned cpu);
 
 // How a subscriber becomes one.
 struct Subscribing {
-  std::string request;  // the head of the request
-  std::string message;  // sent as a WebSocket's message once `ready` has come; empty: none
-  std::string last;     // ends what comes before live events
+  std::string request;       // the head of the request
+  std::string message;       // sent as a WebSocket's message once `ready` has come; empty: none
+  std::string last;          // ends what comes before live events
+  std::size_t channels = 1;  // the subscriber's number modulo this stands in the place of ##### in both
+  bool tls = false;
 };
 Subscribing websocket(const std::string& path, const std::string& message, const std::string& extension = {});
 Subscribing event_stream(const std::string& path);
+
+// A self-signed certificate with its key, in a file there. Runs openssl.
+std::string make_certificate(const std::string& directory);
 
 // Forks; call before any thread is started. The child connects once `port` is written to the pipe it waits on.
 class Clients {

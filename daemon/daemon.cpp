@@ -116,8 +116,8 @@ struct Daemon::Impl {
       if (!id) return std::unexpected(FeedError{std::move(id.error().code), std::move(id.error().message)});
       return std::move(*id);
     };
-    hooks.want = [this](const ChannelId& id, const Schedule& known) {
-      if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->want(id, known);
+    hooks.want = [this](const ChannelId& id, const Schedule& known, bool waits) {
+      if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->want(id, known, waits);
     };
     hooks.unwant = [this](const ChannelId& id) {
       if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->unwant(id.text);
@@ -154,14 +154,7 @@ struct Daemon::Impl {
     FetcherHooks hooks;
     hooks.polled = [this](Polled polled) {
       auto rules = rules_of(polled.channel.fetcher, polled.metadata);
-      auto done = [this, poll = polled.poll, id = polled.channel,
-                   schedule = polled.schedule](const PollOutcome& outcome) {
-        if (outcome.skipped > 0 || outcome.repeated > 0)
-          log.warning("a poll's result held items without an id, or ids twice",
-                      {{"poll", poll},
-                       {"channel", id.text},
-                       {"skipped", std::to_string(outcome.skipped)},
-                       {"repeated", std::to_string(outcome.repeated)}});
+      auto done = [this, id = polled.channel, schedule = polled.schedule](const PollOutcome& outcome) {
         if (Fetcher* fetcher = fetchers.find(id.fetcher)) fetcher->finished(id.text, schedule, verdict_of(outcome));
       };
       hub.commit(polled.channel, std::move(rules), std::move(polled.result), polled.schedule, std::move(done),

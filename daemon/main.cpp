@@ -127,7 +127,7 @@ int main(int argc, char** argv) {
   app.add_flag("--check", check, "Validate the configuration and exit");
   app.add_flag("--accept-rollback", accept,
                "Take the keystore as it is for the newest, though an older or another one was read before, and exit. "
-               "Run it as the user that restreamd runs as");
+               "As root; the service's user goes on from there");
   app.set_version_flag("--version", std::string("restream ") + RESTREAM_VERSION);
   try {
     app.parse(argc, argv);

@@ -141,7 +141,7 @@ struct Operator::Impl : std::enable_shared_from_this<Operator::Impl> {
     const auto [first, last] = tails.equal_range(channel);
     for (auto at = first; at != last; ++at) {
       if (at->second.get() != leaving) continue;
-      feed.detach(number, channel, Form{}, {});
+      feed.detach(number, channel, Form{});
       tails.erase(at);
       return;
     }

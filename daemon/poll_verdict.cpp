@@ -19,7 +19,9 @@ PollVerdict verdict_of(const PollOutcome& outcome) {
   return {.kind = kind,
           .status = outcome.status,
           .problem = outcome.problem,
-          .changed = outcome.events && !outcome.events->events.empty()};
+          .changed = outcome.events && !outcome.events->events.empty(),
+          .skipped = outcome.skipped,
+          .repeated = outcome.repeated};
 }
 
 }  // namespace restream

@@ -10,9 +10,12 @@
 namespace restream {
 
 std::vector<std::string> secrets_in(const KeyValues& keys) {
+  std::size_t count = 0;
+  for (const auto& [fetcher, values] : keys) count += values.size();
   std::vector<std::string> out;
+  out.reserve(count);  // a short text stays behind where it is moved from
   for (const auto& [fetcher, values] : keys)
-    for (const auto& [name, value] : values) out.push_back(value);
+    for (const auto& [name, value] : values) out.push_back(value.text());
   return out;
 }
 

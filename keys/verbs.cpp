@@ -248,9 +248,15 @@ class Command {
     auto written = rekey_keystore(request_.file, *key, owners_, seen_, std::move(passphrase));
     if (!written) return std::unexpected(std::move(written.error()));
     gen_ = written->gen;
-    std::cout << "the keystore " << request_.file << " is sealed under a new master key"
-              << (asks_passphrase() ? "\n" : ", " + source_.name + ": renew your copy of it\n")
-              << "The keys inside are the same. If somebody may have seen them, get new ones from each API as well.\n";
+    std::cout << "the keystore " << request_.file << " is sealed under a new master key";
+    if (asks_passphrase()) {
+      std::cout << "\n";
+    } else {
+      std::cout
+          << ", " << source_.name << ": renew your copy of it\n"
+          << "Restart the service, if systemd hands it the master key (LoadCredential=): systemctl restart restream\n";
+    }
+    std::cout << "The keys inside are the same. If somebody may have seen them, get new ones from each API as well.\n";
     return {};
   }
 

@@ -69,6 +69,11 @@ struct Committer::Channel {
   bool suddenly_empty = false;
   std::optional<WallTime> next_forgotten;  // when the first of the items that left is forgotten
   WallTime written;                        // when a poll was last written
+
+  [[nodiscard]] std::optional<WallTime> repeats_until() const {
+    if (undecided) return {};
+    return std::min(written + longest_deferred, next_forgotten.value_or(WallTime::max()));
+  }
 };
 
 // One poll on its way into the store: what is written, and what is remembered once it is.
@@ -336,6 +341,7 @@ GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<cons
         if (outcome.deferred) {
           outcome.skipped = made->skipped;
           outcome.repeated = made->repeated;
+          outcome.repeats_until = made->channel->repeats_until();
           continue;
         }
         plans.push_back(std::move(*made));
@@ -359,6 +365,7 @@ GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<cons
   for (Plan& made : plans) {
     remember(made, group.polls[made.input]);
     made.channel->written = inputs[made.input].now;
+    group.polls[made.input].repeats_until = made.channel->repeats_until();
     if (made.fresh) channels_[inputs[made.input].channel] = std::move(made.fresh);
   }
   return group;

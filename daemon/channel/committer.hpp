@@ -55,6 +55,9 @@ struct PollOutcome {
   std::size_t skipped = 0;
   std::size_t repeated = 0;
   bool deferred = false;  // committed, but for its schedule: nothing else was to be written
+  // Between `now` of the poll and then, the same result under the same rules changes nothing and need not come here:
+  // writing its schedule is enough. Nothing when the next poll decides something, whatever it says.
+  std::optional<WallTime> repeats_until;
 };
 
 // What need not be written at once.

@@ -125,10 +125,10 @@ struct Readiness {
 };
 
 struct Feed {
-  // The client's address counts against limits until detach() with the same values. Refused with `unauthorized` where
-  // the visitor may not see the channel.
+  // Holds until detach() with the same values. Refused with `unauthorized` where the visitor may not see the channel. A
+  // channel that this brings to life counts against the limit of the visitor's address until it has gone.
   std::function<void(AttachRequest, std::function<void(std::expected<Attached, FeedError>)>)> attach;
-  std::function<void(ServeNumber, ChannelNumber, Form, std::string address)> detach;
+  std::function<void(ServeNumber, ChannelNumber, Form)> detach;
   // Which channel these params mean, without making it: `unsubscribe` needs no more than the number. The channel's
   // label comes back too. Nothing when it does not exist now.
   struct Resolved {

@@ -39,9 +39,10 @@ struct HubHooks {
   // Nothing while it is not known yet whether the fetcher works: asked again after Hub::fetcher_settled().
   std::function<std::optional<std::expected<ChannelId, FeedError>>(const std::string& fetcher, const Params& given)>
       resolve;
-  std::function<void(const ChannelId&, const Schedule& known)> want;  // the first one came
-  std::function<void(const ChannelId&)> unwant;                       // the last one left
-  std::function<void(const ChannelId&, std::size_t)> demand;          // so many want it now; may be null
+  // The first one came; `waits`: somebody, and not the configuration that pins it.
+  std::function<void(const ChannelId&, const Schedule& known, bool waits)> want;
+  std::function<void(const ChannelId&)> unwant;               // the last one left
+  std::function<void(const ChannelId&, std::size_t)> demand;  // so many want it now; may be null
   std::function<Document(const std::optional<std::string>& fetcher)> describe_fetchers;
   std::function<Readiness()> readiness;  // the store's part is the hub's
   std::function<std::string()> metrics;  // Prometheus text of the whole daemon

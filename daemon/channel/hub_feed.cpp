@@ -18,9 +18,8 @@ Feed Hub::feed() {
       hub.attach(std::move(request), std::move(reply));
     });
   };
-  feed.detach = [on_core](ServeNumber serve, ChannelNumber channel, Form form, std::string address) {
-    on_core(
-        [serve, channel, form, address = std::move(address)](Impl& hub) { hub.detach(serve, channel, form, address); });
+  feed.detach = [on_core](ServeNumber serve, ChannelNumber channel, Form form) {
+    on_core([serve, channel, form](Impl& hub) { hub.detach(serve, channel, form); });
   };
   feed.resolve = [on_core](std::string fetcher, Params params, auto reply) {
     on_core([fetcher = std::move(fetcher), params = std::move(params), reply = std::move(reply)](Impl& hub) mutable {
@@ -60,7 +59,8 @@ Feed Hub::feed() {
   };
   feed.get_readiness = [on_core](auto reply) {
     on_core([reply = std::move(reply)](Impl& hub) {
-      if (!hub.store_works) return reply(Readiness{false, "the store cannot be written: " + hub.store_problem});
+      if (const auto problem = hub.around.store.problem(); !problem.empty())
+        return reply(Readiness{false, "the store cannot be written: " + problem});
       reply(hub.hooks.readiness());
     });
   };

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -41,6 +42,16 @@ struct SnapshotRead {
   std::vector<SnapshotReply> readers;
 };
 
+// The last committed result, for as long as the same one is known to change nothing (see PollOutcome::repeats_until).
+struct Repeatable {
+  Fingerprint result;
+  std::shared_ptr<const CommitRules> rules;
+  WallTime from;
+  WallTime until;
+  std::size_t skipped = 0;
+  std::size_t repeated = 0;
+};
+
 struct Channel {
   ChannelNumber number = 0;
   ChannelId id;
@@ -53,11 +64,12 @@ struct Channel {
   std::size_t subscribers = 0;
   std::size_t other_demand = 0;  // pinned, or an HTTP request that waits
   bool polling = false;          // the fetcher was told to want it and has not said idle
-  std::map<std::string, std::size_t> addresses;
+  std::string brought_by;        // the client address that brought it to life; empty: no client
   std::vector<std::function<void()>> after_first_poll;
 
   std::map<std::pair<FilterNumber, Framing>, SnapshotRead> snapshots;
   std::uint64_t commits = 0;  // how often the snapshot may have changed
+  std::optional<Repeatable> repeatable;
 
   [[nodiscard]] std::size_t demand() const { return subscribers + other_demand; }
   [[nodiscard]] bool ever_polled() const { return record.schedule.last_poll.has_value(); }
@@ -75,26 +87,26 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
                std::function<void(std::expected<ChannelId, FeedError>)> next);
   Channel* find(ChannelNumber number);
   Channel* find(const std::string& id);
-  std::expected<Channel*, FeedError> find_or_make(const ChannelId& id);
+  std::expected<Channel*, FeedError> find_or_make(const ChannelId& id, const std::string& address);
   // Demand has grown or shrunk: tells the fetcher of the first and the last.
-  void demand_changed(Channel& channel, std::size_t before);
+  void demand_changed(Channel& channel, std::size_t before, bool waits = true);
   void drop_if_idle(const std::string& id);
 
   // attach, detach
   void attach(AttachRequest request, std::function<void(std::expected<Attached, FeedError>)> reply);
   std::expected<Attached, FeedError> attach_to(const ChannelId& id, const AttachRequest& request);
-  void detach(ServeNumber serve, ChannelNumber number, Form form, const std::string& address);
-  std::expected<void, FeedError> check_visitor(const std::string& id, const Visitor& visitor);
+  void detach(ServeNumber serve, ChannelNumber number, Form form);
   // The number of the channel's filter that asks for the same.
   static std::expected<FilterNumber, FeedError> share_filter(Channel& channel, const Filter& filter);
   static std::vector<Announcement::Filtered> filter_events(const Channel& channel, const EventBatch& batch,
                                                            std::uint64_t epoch);
-  void count_address(Channel& channel, const std::string& address);
-  void uncount_address(Channel& channel, const std::string& address);
 
   // commit and publish
   void commit(const ChannelId& id, std::shared_ptr<const CommitRules> rules, std::string result,
               const Schedule& schedule, std::function<void(const PollOutcome&)> done, std::string poll);
+  // What commit() was asked for is done: publishes, and tells `done`.
+  struct Commit;
+  void committed(Commit& one, const PollOutcome& outcome);
   void publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome, const std::string& poll);
   void set_status(const ChannelId& id, const Status& status, bool transition);
   void first_poll_done(Channel& channel);
@@ -124,13 +136,11 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   std::unordered_map<std::string, Channel> channels;  // nodes stay where they are, so `numbers` may point at them
   std::unordered_map<ChannelNumber, Channel*> numbers;
   std::unordered_map<std::string, ChannelRecord> records;  // of channels that are not in memory
-  std::unordered_map<std::string, std::size_t> addresses;  // channels of each
+  std::unordered_map<std::string, std::size_t> addresses;  // channels that each brought to life
   std::unordered_set<std::string> pinned;
   std::vector<std::function<void()>> waiting;  // for a fetcher to settle
   ChannelNumber next_number = 1;
   std::map<std::string, std::array<std::uint64_t, 3>> events_told;  // by fetcher: new, updated, removed
-  bool store_works = true;
-  std::string store_problem;
 };
 
 }  // namespace restream

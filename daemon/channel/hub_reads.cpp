@@ -132,8 +132,8 @@ void Hub::Impl::get_channel(const std::string& fetcher, const Params& params, co
   if (!may_see_fetcher(visitor.access, fetcher)) return reply(error_document(not_for_this_token(fetcher)));
   resolve(fetcher, params, [this, visitor, reply = std::move(reply)](std::expected<ChannelId, FeedError> id) mutable {
     if (!id) return reply(error_document(id.error()));
-    if (auto fine = check_visitor(id->text, visitor); !fine) return reply(error_document(fine.error()));
-    auto made = find_or_make(*id);
+    if (!may_see(visitor.access, id->text)) return reply(error_document(not_for_this_token(id->text)));
+    auto made = find_or_make(*id, visitor.address);
     if (!made) return reply(error_document(made.error()));
     Channel& channel = **made;
     const std::size_t before = channel.demand();

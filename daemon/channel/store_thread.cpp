@@ -49,11 +49,15 @@ struct StoreThread::Impl {
   explicit Impl(std::unique_ptr<Store> kept) : store(std::move(kept)), committer(*store) {}
 
   void put(Job job) {
+    const auto* write = std::get_if<Write>(&job);
+    const bool patient = write != nullptr && std::holds_alternative<ScheduleWrite>(*write);
+    bool comes_anyway = false;
     {
       const std::lock_guard lock(mutex);
       jobs.push_back(std::move(job));
+      comes_anyway = patient && dozing;
     }
-    wake.notify_one();
+    if (!comes_anyway) wake.notify_one();
   }
 
   // From here on: store thread only.
@@ -64,10 +68,13 @@ struct StoreThread::Impl {
   void take(Write write);
   void flush(bool all = false);
 
+  mutable std::mutex problem_mutex;
+  std::string problem;  // GUARDED_BY(problem_mutex)
   std::mutex mutex;
   std::condition_variable wake;
-  std::deque<Job> jobs;                                                           // GUARDED_BY(mutex)
-  bool stopping = false;                                                          // GUARDED_BY(mutex)
+  std::deque<Job> jobs;   // GUARDED_BY(mutex)
+  bool stopping = false;  // GUARDED_BY(mutex)
+  bool dozing = false;    // GUARDED_BY(mutex): the thread wakes by itself when `waiting` is due
   std::move_only_function<void(std::size_t)> tell_dropped;                        // GUARDED_BY(mutex)
   std::atomic<SteadyClock::time_point> patience{SteadyClock::time_point::max()};  // for polls
 
@@ -93,10 +100,12 @@ void StoreThread::Impl::run() {
     {
       std::unique_lock lock(mutex);
       const auto something = [this] { return stopping || !jobs.empty(); };
+      dozing = due.has_value();
       if (due)
         wake.wait_until(lock, *due, something);
       else
         wake.wait(lock, something);
+      dozing = false;
       taken.swap(jobs);
       last = stopping;  // nothing is put once this is set
     }
@@ -159,6 +168,10 @@ void StoreThread::Impl::flush(bool all) {
   if (outcome.written || !outcome.problem.empty()) stats.commits.add(SteadyClock::now() - begin);
   if (!outcome.problem.empty()) stats.failures.add();
   failing = !outcome.problem.empty() || (failing && !outcome.written);
+  if (outcome.written || !outcome.problem.empty()) {
+    const std::lock_guard lock(problem_mutex);
+    problem = outcome.problem;
+  }
   if (outcome.written) {
     waiting.clear();
     forgets = false;
@@ -206,6 +219,11 @@ void StoreThread::hurry(Millis within, std::move_only_function<void(std::size_t)
 }
 
 const StoreThread::Stats& StoreThread::stats() const { return impl_->stats; }
+
+std::string StoreThread::problem() const {
+  const std::lock_guard lock(impl_->problem_mutex);
+  return impl_->problem;
+}
 
 void StoreThread::write(Write write) { impl_->put(std::move(write)); }
 

@@ -48,6 +48,9 @@ class StoreThread {
   };
   [[nodiscard]] const Stats& stats() const;
 
+  // What the last transaction of any kind met; empty when it is on disk. From any thread.
+  [[nodiscard]] std::string problem() const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

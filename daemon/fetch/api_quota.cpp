@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "fetch/quota.hpp"
+#include "http/text.hpp"
 
 namespace restream {
 
@@ -12,12 +13,6 @@ namespace {
 constexpr Millis longest = std::chrono::hours(24);
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 // The whole number at the front: "100, 100;w=60" is 100, as is "100.0".
 std::optional<std::uint64_t> number_of(std::string_view text) {
@@ -80,9 +75,32 @@ std::optional<std::uint64_t> parameter(const Parameters& parameters, std::string
   return std::nullopt;
 }
 
-std::optional<ApiQuota> read_structured(const Headers& headers) {
+// As draft 07 of the IETF's has it, and draft-7 of express-rate-limit: `limit=100, remaining=5, reset=7`, with
+// `RateLimit-Policy: 100;w=60`.
+std::optional<ApiQuota> read_dictionary(std::string_view text, const std::string* policy, WallTime now) {
+  ApiQuota said;
+  each_policy(text, [&](std::string_view member, const auto&) {
+    const std::size_t equals = member.find('=');
+    if (equals == std::string_view::npos) return;
+    const std::string name = lower(trim(member.substr(0, equals)));
+    const auto value = number_of(member.substr(equals + 1));
+    if (name == "limit") said.limit = value;
+    if (name == "remaining") said.left = value;
+    if (name == "reset" && value) said.renews_in = reset_in(*value, now);
+  });
+  if (!said.left) return std::nullopt;
+  if (policy != nullptr && !said.renews_in)
+    each_policy(*policy, [&](std::string_view limit, const auto& parameters) {
+      const auto window = parameter(parameters, "w");
+      if (window && number_of(limit) == said.limit) said.renews_in = capped(*window);
+    });
+  return said;
+}
+
+std::optional<ApiQuota> read_structured(const Headers& headers, WallTime time) {
   const std::string* now = find(headers, "ratelimit");
   if (now == nullptr) return std::nullopt;
+  if (auto said = read_dictionary(*now, find(headers, "ratelimit-policy"), time)) return said;
   std::optional<ApiQuota> tightest;
   each_policy(*now, [&](std::string_view name, const auto& parameters) {
     ApiQuota one{.limit = {}, .left = parameter(parameters, "r"), .renews_in = {}};
@@ -102,7 +120,7 @@ std::optional<ApiQuota> read_structured(const Headers& headers) {
 }  // namespace
 
 ApiQuota read_api_quota(const Headers& headers, WallTime now) {
-  if (auto said = read_structured(headers)) return *said;
+  if (auto said = read_structured(headers, now)) return *said;
   for (const std::string_view prefix : {"ratelimit-", "x-ratelimit-", "x-rate-limit-"}) {
     const auto number = [&](std::string_view what) -> std::optional<std::uint64_t> {
       const std::string* text = find(headers, std::string(prefix) + std::string(what));

@@ -36,14 +36,17 @@ void Fetcher::refuse(const std::string& reason) { impl_->refuse(reason); }
 bool Fetcher::works() const { return impl_->metadata && impl_->ended == Reason::none; }
 bool Fetcher::enabled() const { return impl_->settings.enabled; }
 void Fetcher::plugin_changed(PluginState state, const std::string& problem) { impl_->plugin_changed(state, problem); }
-void Fetcher::set_keys(std::map<std::string, std::string> keys) {
+void Fetcher::set_keys(FetcherKeys keys) {
+  const bool changed = impl_->keys != keys;
   impl_->keys = std::move(keys);
   impl_->set_quota_terms();
-  if (impl_->metadata) impl_->resume_waiting();
+  if (!impl_->metadata) return;
+  if (changed) impl_->retry_unauthorized();
+  impl_->resume_waiting();
 }
 bool Fetcher::settled() const { return impl_->is_settled; }
 std::expected<ChannelId, Refusal> Fetcher::resolve(Params given) const { return impl_->resolve(std::move(given)); }
-void Fetcher::want(const ChannelId& channel, const Schedule& known) { impl_->want(channel, known); }
+void Fetcher::want(const ChannelId& channel, const Schedule& known, bool waits) { impl_->want(channel, known, waits); }
 void Fetcher::unwant(const std::string& channel) { impl_->unwant(channel); }
 std::expected<void, std::string> Fetcher::poll_soon(const std::string& channel) {
   const auto found = impl_->polls.find(channel);
@@ -55,6 +58,7 @@ std::expected<void, std::string> Fetcher::poll_soon(const std::string& channel) 
 }
 void Fetcher::set_subscribers(const std::string& channel, std::size_t count) {
   if (impl_->quota) impl_->quota->set_subscribers(channel, count);
+  if (count > 1) impl_->serve(channel);
 }
 void Fetcher::finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict) {
   impl_->finished(channel, schedule, verdict);

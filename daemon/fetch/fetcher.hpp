@@ -22,6 +22,7 @@
 #include "fetch/quota_book.hpp"
 #include "http/http_client.hpp"
 #include "model/channel_id.hpp"
+#include "model/key_values.hpp"
 #include "model/metadata.hpp"
 #include "model/schedule.hpp"
 #include "model/status.hpp"
@@ -63,6 +64,9 @@ struct PollVerdict {
   int status = 0;        // of the API, for api_error
   std::string problem;   // a sentence, for all but committed
   bool changed = false;  // something was told to subscribers
+  // Of a committed one: items left out because they have no id, and those whose id came again later.
+  std::size_t skipped = 0;
+  std::size_t repeated = 0;
 };
 
 // An `error` for a subscriber: code and sentence.
@@ -116,16 +120,19 @@ class Fetcher {
   // The plugin's state, after every change of it; `ready` once it was adopted. `problem` is a sentence.
   void plugin_changed(PluginState state, const std::string& problem);
 
-  // All key values that the keystore holds for this fetcher. Channels that waited for a key are polled.
-  void set_keys(std::map<std::string, std::string> keys);
+  // All key values that the keystore holds for this fetcher. Channels that waited for a key are polled; where a
+  // value changed, so are those that failed as unauthorized, an interval after their last poll at the earliest.
+  void set_keys(FetcherKeys keys);
 
   // False while it is not yet known whether this fetcher works: ask again after hooks.settled.
   [[nodiscard]] bool settled() const;
   [[nodiscard]] std::expected<ChannelId, Refusal> resolve(Params given) const;
 
-  // Somebody wants the channel / nobody does any more. `known` is what the store remembers of it.
-  void want(const ChannelId& channel, const Schedule& known);
+  // Somebody wants the channel / nobody does any more. `known` is what the store remembers of it. Where nobody waits
+  // for it, because it is pinned, its first poll need not come at once.
+  void want(const ChannelId& channel, const Schedule& known, bool waits = true);
   void unwant(const std::string& channel);
+  // How many want it, the configuration that pins it among them.
   void set_subscribers(const std::string& channel, std::size_t count);
 
   // Polls a channel now that is polled anyway, whatever its next time is. The error is a sentence.
@@ -143,6 +150,8 @@ class Fetcher {
   struct Counts {
     std::map<Reason, std::uint64_t> polls;
     DurationHistogram seconds;  // from the call to the plugin to what came back
+    std::uint64_t skipped = 0;  // items without an id, in each poll anew
+    std::uint64_t repeated = 0;
   };
   [[nodiscard]] const Counts& counts() const;
   [[nodiscard]] std::optional<QuotaView> quota() const;  // nothing where nothing is counted

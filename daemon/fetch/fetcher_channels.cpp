@@ -7,6 +7,8 @@ namespace restream {
 namespace {
 
 constexpr Seconds linger{60};  // polls go on for this long after the last subscriber left
+// Of channels that are pinned and that nobody waits for, so many begin at once; what is more is spread.
+constexpr unsigned few = 8;
 
 }  // namespace
 
@@ -25,16 +27,18 @@ std::expected<ChannelId, Refusal> Fetcher::Impl::resolve(Params given) const {
   return std::move(*id);
 }
 
-void Fetcher::Impl::want(const ChannelId& id, const Schedule& known) {
+void Fetcher::Impl::want(const ChannelId& id, const Schedule& known, bool waits) {
   if (const auto found = polls.find(id.text); found != polls.end()) {
     found->second.wanted = true;
     found->second.schedule.last_demand = clock.wall();
+    if (waits) serve(id.text);
     return;
   }
   ChannelPoll& poll = polls.try_emplace(id.text).first->second;
   poll.id = id;
   poll.params = id.params;
   poll.schedule = known;
+  poll.waits = waits;
   poll.schedule.last_demand = clock.wall();
   poll.status.at = clock.wall();
   set_pace(poll);
@@ -49,7 +53,9 @@ void Fetcher::Impl::begin(ChannelPoll& poll) {
   if (poll.in_flight) return;  // its end plans the next one
   poll.waiting = false;
   const Schedule& known = poll.schedule;
-  const Millis delay = delay_of_first(adaptive ? adaptive->max : interval, known, clock.wall());
+  Millis delay = delay_of_first(adaptive ? adaptive->max : interval, known, clock.wall());
+  poll.put_off = !poll.waits && delay == Millis(0);
+  if (poll.put_off) delay = put_off();
   const WallTime next = clock.wall() + delay;
   if (known.last_poll && known.failures == 0) {
     tell(poll, State::live, Reason::none, "the last poll succeeded", next);
@@ -58,6 +64,28 @@ void Fetcher::Impl::begin(ChannelPoll& poll) {
          known.last_poll ? "the last poll failed; the next one is due" : "not polled yet", next);
   }
   plan(poll, delay);
+}
+
+void Fetcher::Impl::serve(const std::string& name) {
+  const auto found = polls.find(name);
+  if (found == polls.end()) return;
+  found->second.waits = true;
+  if (std::exchange(found->second.put_off, false) && ended == Reason::none && !found->second.refused)
+    begin(found->second);
+}
+
+// After a long pause everything is due; an API that is asked for all of it in one go has no use for the order on disk.
+Millis Fetcher::Impl::put_off() {
+  const SteadyTime now = clock.steady();
+  if (now - put_off_since >= interval) {
+    put_off_since = now;
+    begun_at_once = 0;
+  }
+  if (begun_at_once < few) {
+    ++begun_at_once;
+    return Millis(0);
+  }
+  return Millis(static_cast<Millis::rep>(static_cast<double>(interval.count()) * random()));
 }
 
 void Fetcher::Impl::unwant(const std::string& name) {
@@ -169,6 +197,20 @@ void Fetcher::Impl::resume_waiting() {
     if (poll.waiting) names.push_back(name);
   for (const std::string& name : names)
     if (const auto found = polls.find(name); found != polls.end()) poll_now(found->second);
+}
+
+void Fetcher::Impl::retry_unauthorized() {
+  for (auto& [name, poll] : polls) {
+    poll.outdated = poll.in_flight;
+    if (poll.in_flight || poll.queued || poll.waiting || poll.refused || ended != Reason::none) continue;
+    if (poll.status.reason != Reason::unauthorized) continue;
+    poll.schedule.failures = 1;
+    const Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
+    poll.schedule.not_before = *poll.schedule.last_poll + delay;
+    hooks.keep(poll.id, poll.schedule);
+    tell(poll, poll.status.state, poll.status.reason, poll.status.message, next_poll(poll, poll.schedule));
+    plan(poll, std::min(delay, delay_of_first(delay, poll.schedule, clock.wall())));
+  }
 }
 
 }  // namespace restream

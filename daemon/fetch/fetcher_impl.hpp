@@ -22,9 +22,12 @@ struct ChannelPoll {
   Schedule schedule;
   Status status;
   bool wanted = true;
+  bool waits = true;     // somebody does for its items; otherwise it is pinned and nothing more
+  bool put_off = false;  // due, but polled later, because nobody waits
   SteadyTime linger_until;
   bool in_flight = false;                 // called, or its result is being committed
   bool cancelled = false;                 // the plugin was told that nobody waits: what comes back counts for nothing
+  bool outdated = false;                  // called with keys that have been replaced since
   bool waiting = false;                   // due, but the plugin is down or a key is missing
   bool queued = false;                    // due, and its turn has not come
   bool refused = false;                   // the plugin does not take its params any more
@@ -34,6 +37,9 @@ struct ChannelPoll {
   SteadyTime called;         // when the poll under way began
   Hints hints;               // of the poll under way
   std::optional<Pace> pace;  // where the interval is adaptive
+  // Of the last good poll: items without an id, and ids that were there before.
+  std::size_t skipped = 0;
+  std::size_t repeated = 0;
 };
 
 struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
@@ -59,10 +65,14 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   // fetcher_channels.cpp
   [[nodiscard]] std::expected<ChannelId, Refusal> resolve(Params given) const;
-  void want(const ChannelId& id, const Schedule& known);
+  void want(const ChannelId& id, const Schedule& known, bool waits);
   void unwant(const std::string& name);
   // Polls begin, for the first time or again.
   void begin(ChannelPoll& poll);
+  // Somebody waits who did not before.
+  void serve(const std::string& name);
+  // The first poll of a channel that nobody waits for is put off by this much, so that many do not come at once.
+  [[nodiscard]] Millis put_off();
   // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
   bool drop_if_unwanted(const std::string& name);
   void plan(ChannelPoll& poll, Millis delay);
@@ -70,6 +80,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   [[nodiscard]] Millis interval_of(const ChannelPoll& poll) const;
   void on_wake();
   void resume_waiting();
+  // The keys are others now: the backoff was the old ones'.
+  void retry_unauthorized();
   void set_quota_terms();
   // Comes back by poll_now() with the allowance.
   void ask_quota(ChannelPoll& poll);
@@ -79,11 +91,13 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   // fetcher_polls.cpp
   void poll_now(ChannelPoll& poll);
+  [[nodiscard]] SecretText request_of(const ChannelPoll& poll) const;
   void on_reply(const std::string& name, PluginReply reply);
   void finished(const std::string& name, const Schedule& schedule, const PollVerdict& verdict);
   // A poll that was under way when its channel ended changes nothing about that.
   bool stays_ended(const ChannelPoll& poll);
   void quicken(ChannelPoll& poll);
+  void count_odd_items(ChannelPoll& poll, const PollVerdict& verdict);
   void fail(ChannelPoll& poll, Failure failure);
   void tell(ChannelPoll& poll, State state, Reason reason, const std::string& message, std::optional<WallTime> next);
   [[nodiscard]] std::string missing_keys() const;  // those declared that have no value; or empty
@@ -118,11 +132,13 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   std::shared_ptr<const HttpRules> rules;
   Millis interval{0};  // of every channel, or where an adaptive one begins
   std::optional<AdaptiveRange> adaptive;
-  std::map<std::string, std::string> keys;
+  FetcherKeys keys;
 
   std::unordered_map<std::string, ChannelPoll> polls;
   std::map<std::string, std::string> renamed;  // canonical id today -> the id under which the channel lives
   Timetable table;
+  SteadyTime put_off_since;        // when the first of `begun_at_once` was
+  unsigned begun_at_once = 0;      // of channels that nobody waits for, within an interval
   std::optional<SteadyTime> wake;  // the earliest time for which the loop was asked
 };
 

@@ -19,6 +19,24 @@ void log_reply(const Log& log, const ChannelPoll& poll, const PluginReply& reply
                                 {"ms", std::to_string(took.count())}});
 }
 
+constexpr std::size_t longest_escape = 6;  // \u001f
+
+// Of UTF-8, which the keystore and the metadata make sure of.
+void append_quoted(std::string& out, std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  out += '"';
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) {
+      const auto byte = static_cast<unsigned char>(c);
+      ((out += "\\u00") += digits[byte >> 4U]) += digits[byte & 0xFU];
+      continue;
+    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
 }  // namespace
 
 std::string Fetcher::Impl::missing_keys() const {
@@ -28,8 +46,33 @@ std::string Fetcher::Impl::missing_keys() const {
   return missing;
 }
 
+// The keys come last and are written by hand: whoever makes JSON of them leaves copies in memory that nobody wipes.
+SecretText Fetcher::Impl::request_of(const ChannelPoll& poll) const {
+  nlohmann::json params = nlohmann::json::object();
+  for (const auto& [name, value] : poll.params) params[name] = value;
+  const nlohmann::json rest = {{"call", "fetch"},
+                               {"channel", settings.name},
+                               {"params", std::move(params)},
+                               {"config", nlohmann::json::parse(settings.config)}};
+  std::string text = rest.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::size_t size = text.size() + 16;
+  for (const std::string& key : metadata->keys) size += 8 + longest_escape * (key.size() + keys.at(key).text().size());
+  text.reserve(size);
+  text.back() = ',';
+  text += R"("keys":{)";
+  for (const std::string& key : metadata->keys) {
+    if (text.back() != '{') text += ',';
+    append_quoted(text, key);
+    text += ':';
+    append_quoted(text, keys.at(key).text());
+  }
+  text += "}}";
+  return text;
+}
+
 void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   if (poll.in_flight || poll.refused || ended != Reason::none) return;
+  poll.put_off = false;
   poll.waiting = true;
   if (plugin_state != PluginState::ready) return tell_down(poll);
   if (const std::string missing = missing_keys(); !missing.empty()) {
@@ -42,23 +85,15 @@ void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   poll.waiting = false;
   if (quota && !poll.allowance) return ask_quota(poll);
   poll.in_flight = true;
+  poll.outdated = false;
   poll.name = hooks.name_poll ? hooks.name_poll() : "";
   poll.called = clock.steady();
   if (log.writes(LogLevel::debug)) log.debug("poll", {{"poll", poll.name}, {"channel", poll.id.text}});
   poll.asked = metadata;
   poll.hints = {};
-  nlohmann::json declared = nlohmann::json::object();
-  for (const std::string& key : metadata->keys) declared[key] = keys.at(key);
-  nlohmann::json params = nlohmann::json::object();
-  for (const auto& [name, value] : poll.params) params[name] = value;
-  const nlohmann::json request = {{"call", "fetch"},
-                                  {"channel", settings.name},
-                                  {"params", std::move(params)},
-                                  {"keys", std::move(declared)},
-                                  {"config", nlohmann::json::parse(settings.config)}};
   hooks.call({.poll = poll.name,
               .function = HostFunction::fetch,
-              .request = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+              .request = request_of(poll),
               .timeout = settings.call_timeout,
               .rules = rules,
               .allowance = poll.allowance,
@@ -112,6 +147,7 @@ void Fetcher::Impl::finished(const std::string& name, const Schedule& schedule, 
       poll.in_flight = false;
       ++counts.polls[Reason::none];
       poll.schedule = schedule;
+      count_odd_items(poll, verdict);
       if (poll.pace && verdict.changed) quicken(poll);
       if (stays_ended(poll)) return;
       tell(poll, State::live, Reason::none, "the last poll succeeded", next_poll(poll, poll.schedule));
@@ -143,6 +179,23 @@ void Fetcher::Impl::quicken(ChannelPoll& poll) {
   hooks.keep(poll.id, poll.schedule);
 }
 
+// An API that sends such items does so for days: the log hears of it when their number changes, the counters each time.
+void Fetcher::Impl::count_odd_items(ChannelPoll& poll, const PollVerdict& verdict) {
+  counts.skipped += verdict.skipped;
+  counts.repeated += verdict.repeated;
+  const bool skips_others = std::exchange(poll.skipped, verdict.skipped) != verdict.skipped;
+  const bool repeats_others = std::exchange(poll.repeated, verdict.repeated) != verdict.repeated;
+  if (!skips_others && !repeats_others) return;
+  if (verdict.skipped + verdict.repeated == 0)
+    return log.info("a poll's result holds no more items without an id, or ids twice",
+                    {{"poll", poll.name}, {"channel", poll.id.text}});
+  log.warning("a poll's result held items without an id, or ids twice",
+              {{"poll", poll.name},
+               {"channel", poll.id.text},
+               {"skipped", std::to_string(verdict.skipped)},
+               {"repeated", std::to_string(verdict.repeated)}});
+}
+
 bool Fetcher::Impl::stays_ended(const ChannelPoll& poll) {
   if (ended == Reason::none && !poll.refused) return false;
   drop_if_unwanted(poll.id.text);
@@ -154,7 +207,8 @@ void Fetcher::Impl::fail(ChannelPoll& poll, Failure failure) {
   ++counts.polls[failure.reason];
   if (failure.reason == Reason::bad_result) result_problem = log.redact(poll.id.text + ": " + failure.message);
   const WallTime now = clock.wall();
-  ++poll.schedule.failures;
+  const bool other_keys = failure.reason == Reason::unauthorized && std::exchange(poll.outdated, false);
+  poll.schedule.failures = other_keys ? 1 : poll.schedule.failures + 1;
   const Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
   poll.schedule.last_poll = now;
   poll.schedule.not_before = now + delay;

@@ -27,7 +27,7 @@ json health_json(std::pair<State, Reason> health, std::uint64_t restarts, const 
           {"last_error", error.empty() ? json() : json(error)}};
 }
 
-json keys_json(const Metadata* metadata, const std::map<std::string, std::string>& keys) {
+json keys_json(const Metadata* metadata, const FetcherKeys& keys) {
   json presence = json::object();
   if (metadata == nullptr) return presence;
   for (const auto& [key, value] : keys) presence[key] = "unused";

@@ -287,7 +287,7 @@ void Fetchers::set_keys(const KeyValues& keys) {
   impl_->keys = keys;
   for (const auto& [name, entry] : impl_->fetchers) {
     const auto found = keys.find(name);
-    entry.fetcher->set_keys(found == keys.end() ? std::map<std::string, std::string>() : found->second);
+    entry.fetcher->set_keys(found == keys.end() ? FetcherKeys() : found->second);
   }
 }
 
@@ -319,6 +319,10 @@ void Fetchers::write_metrics(MetricsText& out) const {
       out.sample(count, {{"fetcher", name}, {"outcome", reason == Reason::none ? "ok" : text(reason)}});
   out.family("poll_seconds", Type::histogram, "Time in the plugin and in its requests, of one poll.");
   for (const auto& [name, entry] : impl_->fetchers) out.sample(entry.fetcher->counts().seconds, {{"fetcher", name}});
+  out.family("items_skipped_total", Type::counter, "Items left out because they had no id, in each poll anew.");
+  for (const auto& [name, entry] : impl_->fetchers) out.sample(entry.fetcher->counts().skipped, {{"fetcher", name}});
+  out.family("items_repeated_total", Type::counter, "Items whose id a poll's result held twice, in each poll anew.");
+  for (const auto& [name, entry] : impl_->fetchers) out.sample(entry.fetcher->counts().repeated, {{"fetcher", name}});
   out.family("quota_left", Type::gauge, "Calls that the quota still allows.");
   for (const auto& [name, entry] : impl_->fetchers)
     if (const auto quota = entry.fetcher->quota(); quota && quota->left) out.sample(*quota->left, {{"fetcher", name}});

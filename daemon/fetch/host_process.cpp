@@ -70,7 +70,7 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
   std::shared_ptr<HostLog> log;
 
   wire::Decoder decoder;
-  std::deque<std::string> unsent;  // the front one is being written
+  std::deque<SecretText> unsent;  // calls have keys in them; the front one is being written
   CallNumber last_call = 0;
   std::unordered_map<CallNumber, Call> calls;
   PerSecond log_frames{log_frames_per_second};
@@ -203,7 +203,7 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
   }
 
   // --- calls
-  CallNumber call(HostFunction function, std::string request, SteadyTime deadline,
+  CallNumber call(HostFunction function, const SecretText& request, SteadyTime deadline,
                   std::function<void(CallResult)> done) {
     const CallNumber number = ++last_call;
     const auto end_at_once = [&](CallResult result) {
@@ -217,7 +217,7 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
     const auto real_deadline = std::chrono::steady_clock::now() + left;  // the child knows no clock but the real one
     wire::Message message =
         wire::Call{static_cast<wire::Function>(function),
-                   std::chrono::nanoseconds(real_deadline.time_since_epoch()).count(), std::move(request)};
+                   std::chrono::nanoseconds(real_deadline.time_since_epoch()).count(), request.text()};
     if (wire::encoded_size(message) > wire::max_frame)
       return end_at_once({CallResult::Kind::returned, RESTREAM_TOO_LARGE, {}});
 
@@ -227,6 +227,7 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
       if (!canceled) self->on_deadline(number);
     });
     send(number, message);
+    wipe(std::get<wire::Call>(message).request);
     return number;
   }
 
@@ -268,11 +269,12 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void write() {
-    asio::async_write(socket, asio::buffer(unsent.front()), [self = shared_from_this()](error_code error, std::size_t) {
-      self->unsent.pop_front();
-      if (error) self->unsent.clear();  // the reading side hears of it too
-      if (!self->unsent.empty() && !self->killed) self->write();
-    });
+    asio::async_write(socket, asio::buffer(unsent.front().text()),
+                      [self = shared_from_this()](error_code error, std::size_t) {
+                        self->unsent.pop_front();
+                        if (error) self->unsent.clear();  // the reading side hears of it too
+                        if (!self->unsent.empty() && !self->killed) self->write();
+                      });
   }
 
   // --- from the child
@@ -384,14 +386,13 @@ HostProcess::HostProcess(asio::io_context& core, Clock clock, HostOptions option
 
 HostProcess::~HostProcess() { impl_->abandon(); }
 std::expected<void, std::string> HostProcess::start() { return impl_->start(); }
-CallNumber HostProcess::call(HostFunction function, std::string request, SteadyTime deadline,
+CallNumber HostProcess::call(HostFunction function, SecretText request, SteadyTime deadline,
                              std::function<void(CallResult)> done) {
-  return impl_->call(function, std::move(request), deadline, std::move(done));
+  return impl_->call(function, request, deadline, std::move(done));
 }
 void HostProcess::cancel(CallNumber call) {
   if (impl_->calls.contains(call)) impl_->send(call, wire::Cancel{});
 }
-
 void HostProcess::kill(std::string reason) { impl_->kill(reason); }
 int HostProcess::pid() const { return impl_->pid; }
 std::size_t HostProcess::calls() const { return impl_->calls.size(); }

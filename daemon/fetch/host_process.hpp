@@ -16,6 +16,7 @@
 
 #include "config/config.hpp"
 #include "model/clock.hpp"
+#include "model/secret_text.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -104,8 +105,7 @@ class HostProcess {
   std::expected<void, std::string> start();
 
   // Calls a function of the plugin; only after `ready`. `request` is JSON text. `done` comes once.
-  CallNumber call(HostFunction function, std::string request, SteadyTime deadline,
-                  std::function<void(CallResult)> done);
+  CallNumber call(HostFunction function, SecretText request, SteadyTime deadline, std::function<void(CallResult)> done);
 
   // Tells the plugin that nobody waits (its `cancelled`); the call still ends by itself or by its deadline.
   void cancel(CallNumber call);

@@ -3,7 +3,6 @@
 #include <restream/fetcher.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <deque>
 #include <optional>
@@ -11,21 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "fetch/call_places.hpp"
 #include "fetch/crash_record.hpp"
 #include "fetch/kept_plugin.hpp"
 #include "fetch/plugin_http.hpp"
 #include "fetch/plugin_log.hpp"
 
 namespace restream {
-
-namespace {
-
-// Below the number of threads of a host, whose own queue would let a call's deadline run before it starts.
-constexpr std::size_t max_calls = 120;
-// Of calls with that trust or less.
-constexpr std::array<std::size_t, 3> max_trusted{40, 80, max_calls};
-
-}  // namespace
 
 struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   // A call under way in the host.
@@ -206,8 +197,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
 
   void call(PluginCall asked) {
     if (state != PluginState::ready || gone) return retry_elsewhere(std::move(asked.done));
-    if (!has_place(asked)) return queue.push_back(std::move(asked));
-    ++trusted.at(static_cast<std::size_t>(asked.trust));
+    if (!places.has(asked.rules.get(), asked.trust)) return queue.push_back(std::move(asked));
+    places.take(asked.rules.get(), asked.trust);
     const SteadyTime now = around.clock.steady();
     // done() may only come after call() has returned the number, which HostProcess promises.
     const auto number = std::make_shared<CallNumber>(0);
@@ -234,18 +225,11 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     return true;
   }
 
-  bool has_place(const PluginCall& asked) const {
-    const auto trust = static_cast<std::size_t>(asked.trust);
-    std::size_t under_way = 0;
-    for (std::size_t i = 0; i <= trust; ++i) under_way += trusted.at(i);
-    return calls.size() < max_calls && under_way < max_trusted.at(trust);
-  }
-
   void on_result(CallNumber number, CallResult result) {
     auto node = calls.extract(number);
     if (node.empty()) return;
     Call call = std::move(node.mapped());
-    --trusted.at(static_cast<std::size_t>(call.trust));
+    places.give_back(call.rules.get(), call.trust);
     for (const HttpTicket ticket : call.requests) around.http.cancel(ticket);
     PluginReply reply = std::move(call.reply);
     reply.last_line = last_line;
@@ -260,7 +244,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     call.done(std::move(reply));
     if (gone) return finish();
     if (state != PluginState::ready) return;
-    const auto next = std::ranges::find_if(queue, [this](const PluginCall& one) { return has_place(one); });
+    const auto next =
+        std::ranges::find_if(queue, [this](const PluginCall& one) { return places.has(one.rules.get(), one.trust); });
     if (next == queue.end()) return;
     PluginCall taken = std::move(*next);
     queue.erase(next);
@@ -304,19 +289,10 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
                                   {"status", std::to_string(result ? result->status : 0)},
                                   {"bytes", std::to_string(result ? result->body.size() : 0)},
                                   {"problem", result ? "none" : result.error().message}});
-    if (result) {
-      reply.http_problem.reset();
-      reply.http_message.clear();
-      reply.http_status = result->status;
-      reply.hints = read_hints(result->headers, around.clock.wall());
-      const bool limited =
-          result->status == 429 || std::ranges::count(found->second.limited_status, result->status) > 0;
-      if (found->second.allowance)
-        found->second.allowance->answered(result->headers, around.clock.wall(), reply.hints.retry_after, limited);
-    } else {
-      reply.http_problem = result.error().problem;
-      reply.http_message = result.error().message;
-    }
+    const Hints hints = note_answer(reply, result, around.clock.wall());
+    if (!result || !found->second.allowance) return;
+    const bool limited = result->status == 429 || std::ranges::count(found->second.limited_status, result->status) > 0;
+    found->second.allowance->answered(result->headers, around.clock.wall(), hints.retry_after, limited);
   }
 
   void on_log(LogSource source, int level, CallNumber number, const std::string& line) {
@@ -342,8 +318,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   CrashRecord crashes;
   std::unique_ptr<HostProcess> host;
   std::unordered_map<CallNumber, Call> calls;
-  std::array<std::size_t, 3> trusted{};  // how many of them, by trust
-  std::deque<PluginCall> queue;          // those without a place, oldest first
+  CallPlaces places;             // which of them there are
+  std::deque<PluginCall> queue;  // those without a place, oldest first
   std::vector<std::pair<std::function<void(PluginReply)>, PluginReply>> lost;
 };
 

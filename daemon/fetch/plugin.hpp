@@ -22,6 +22,7 @@
 #include "fetch/schedule.hpp"
 #include "http/http_client.hpp"
 #include "model/clock.hpp"
+#include "model/secret_text.hpp"
 #include "ops/core_loop.hpp"
 #include "ops/log.hpp"
 
@@ -52,7 +53,7 @@ struct PluginReply {
   std::optional<HttpProblem> http_problem;  // of the last request, when there was no answer
   std::string http_message;
   int http_status = 0;  // of the last answer
-  Hints hints;          // of the last answer
+  Hints hints;          // the longest of all answers
 };
 
 // How the last such call went: APIs that hang must not keep those waiting that do not, so less trust is fewer places.
@@ -61,7 +62,7 @@ enum class CallTrust : std::uint8_t { failed, fresh, proven };
 struct PluginCall {
   std::string poll;  // the poll's name in the log; empty: none
   HostFunction function{};
-  std::string request;
+  SecretText request;
   Millis timeout{};
   std::shared_ptr<const HttpRules> rules;  // null: no HTTP
   std::shared_ptr<Allowance> allowance;    // null: nothing is counted
@@ -100,8 +101,8 @@ class Plugin {
   // Ends it at once. Calls under way get `retry`, not from inside.
   void stop();
 
-  // `done` comes once, not from inside call(). Beyond 120 calls under way (80 that are not proven, 40 that
-  // failed last time) it waits; its time starts when it does.
+  // `done` comes once, not from inside call(). Beyond 120 calls under way (80 of one fetcher, 80 that are not proven,
+  // 40 that failed last time) it waits; its time starts when it does.
   void call(PluginCall call);
 
   // Tells the plugin that nobody waits for this poll's call any more; false when there is none under way.

@@ -60,6 +60,20 @@ HostHttpResponse response_of(HttpResult result) {
           .error = {}};
 }
 
+Hints note_answer(PluginReply& reply, const HttpResult& result, WallTime now) {
+  if (!result) {
+    reply.http_problem = result.error().problem;
+    reply.http_message = result.error().message;
+    return {};
+  }
+  reply.http_problem.reset();
+  reply.http_message.clear();
+  reply.http_status = result->status;
+  const Hints hints = read_hints(result->headers, now);
+  reply.hints = longest_of(reply.hints, hints);
+  return hints;
+}
+
 std::string shown_url(std::string_view url) {
   url = url.substr(0, url.find_first_of("?#"));
   const std::size_t scheme = url.find("://");

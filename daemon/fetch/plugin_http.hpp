@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "fetch/host_process.hpp"
+#include "fetch/plugin.hpp"
 #include "http/http_client.hpp"
 #include "model/clock.hpp"
 
@@ -17,6 +18,9 @@ Millis http_part(Millis call_timeout);
 // Deadline, rules and budget are the caller's to add.
 HttpRequest request_of(HostHttpRequest asked);
 HostHttpResponse response_of(HttpResult result);
+
+// What was seen of one request, into the reply to the call that made it. Returns what this answer alone asked for.
+Hints note_answer(PluginReply& reply, const HttpResult& result, WallTime now);
 
 // For log lines: without query, fragment and user, which may hold keys, and at most 300 bytes.
 std::string shown_url(std::string_view url);

@@ -38,7 +38,7 @@ void QuotaMember::set_terms(QuotaTerms terms) {
   if (impl_->budget && impl_->budget != next) waiting = impl_->budget->remove(this);
   impl_->terms = std::move(terms);
   impl_->budget = next;
-  next->set_limit(this, impl_->terms.limit);
+  next->set_terms(this, impl_->terms.limit, impl_->terms.whole_credential);
   for (Budget::Waiting& one : waiting) next->ask(one.name, one.interval, one.first, std::move(one.turn));
 }
 

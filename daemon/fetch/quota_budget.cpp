@@ -17,11 +17,12 @@ constexpr double cost_memory = 0.3;  // of the newest poll in the average
 
 class PollAllowance final : public Allowance {
  public:
-  PollAllowance(std::shared_ptr<Budget> budget, Budget::Name channel, unsigned planned, bool paced)
+  PollAllowance(std::shared_ptr<Budget> budget, Budget::Name channel, unsigned planned, bool paced, bool stops_all)
       : budget_(std::move(budget)),
         channel_(std::move(channel)),
         planned_(planned),
         paced_(paced),
+        stops_all_(stops_all),
         reserved_(planned) {}
 
   bool take() override {
@@ -33,7 +34,7 @@ class PollAllowance final : public Allowance {
   void end(unsigned requests) override { budget_->end(requests); }
   void answered(const std::vector<std::pair<std::string, std::string>>& headers, WallTime now,
                 std::optional<Millis> retry_after, bool limited) override {
-    budget_->answered(read_api_quota(headers, now), limited ? retry_after : std::nullopt);
+    budget_->answered(read_api_quota(headers, now), limited && stops_all_ ? retry_after : std::nullopt);
   }
   void finish() override {
     unsigned reserved = 0;
@@ -52,6 +53,7 @@ class PollAllowance final : public Allowance {
   Budget::Name channel_;
   const unsigned planned_;
   const bool paced_;
+  const bool stops_all_;  // too many requests of this poll are too many of all
   std::mutex mutex_;
   unsigned reserved_;  // GUARDED_BY(mutex_): counted already, not sent yet
   unsigned sent_ = 0;  // GUARDED_BY(mutex_)
@@ -64,14 +66,14 @@ Budget::Budget(std::string credential, QuotaBook::Surroundings surroundings, con
   if (kept != nullptr) quota_.restore(*kept, around_.clock.steady(), around_.clock.wall());
 }
 
-void Budget::set_limit(Owner owner, std::optional<QuotaLimit> limit) {
-  owners_[owner] = limit;
+void Budget::set_terms(Owner owner, std::optional<QuotaLimit> limit, bool whole_credential) {
+  owners_[owner] = {.limit = limit, .whole_credential = whole_credential};
   // Members may disagree; each holds, and of one window the lower.
   std::map<Millis, std::uint64_t> strictest;
   for (const auto& [_, one] : owners_)
-    if (one) {
-      const auto [at, fresh] = strictest.try_emplace(one->per, one->calls);
-      if (!fresh) at->second = std::min(at->second, one->calls);
+    if (one.limit) {
+      const auto [at, fresh] = strictest.try_emplace(one.limit->per, one.limit->calls);
+      if (!fresh) at->second = std::min(at->second, one.limit->calls);
     }
   std::vector<QuotaLimit> limits;
   std::uint64_t least = 0;
@@ -202,7 +204,8 @@ void Budget::pump() {
     virtual_time_ += calls / weights_;
     const QuotaTurn turn = std::move(*channel.turn);
     channel.turn.reset();
-    turn.go(std::make_shared<PollAllowance>(shared_from_this(), place.second, calls, !channel.first));
+    const bool stops_all = owners_.at(place.second.first).whole_credential;
+    turn.go(std::make_shared<PollAllowance>(shared_from_this(), place.second, calls, !channel.first, stops_all));
   }
   pumping_ = false;
   if (!uncovered && !queue_.empty()) {

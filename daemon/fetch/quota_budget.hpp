@@ -23,7 +23,8 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   Budget(std::string credential, QuotaBook::Surroundings surroundings, const QuotaRecord* kept);
 
-  void set_limit(Owner owner, std::optional<QuotaLimit> limit);
+  // `whole_credential`: see QuotaTerms.
+  void set_terms(Owner owner, std::optional<QuotaLimit> limit, bool whole_credential);
   // Takes a member's channels out, and gives back those that were waiting.
   struct Waiting {
     Name name;
@@ -76,7 +77,11 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   const std::string credential_;
   QuotaBook::Surroundings around_;
-  std::map<Owner, std::optional<QuotaLimit>> owners_;
+  struct Terms {
+    std::optional<QuotaLimit> limit;
+    bool whole_credential = true;
+  };
+  std::map<Owner, Terms> owners_;
   std::map<Name, Channel> channels_;
   std::set<Place> queue_;
   double virtual_time_ = 0;  // goes on by 1 while each of weight 1 makes one call

@@ -15,25 +15,29 @@ void add(std::string& out, const std::string& value) { ((out += std::to_string(v
 
 }  // namespace
 
-QuotaTerms quota_terms(const Metadata& metadata, const std::optional<QuotaLimit>& configured,
-                       const std::map<std::string, std::string>& keys, const HttpRules& rules,
-                       const std::function<std::string(const std::string&)>& name) {
+QuotaTerms quota_terms(const Metadata& metadata, const std::optional<QuotaLimit>& configured, const FetcherKeys& keys,
+                       const HttpRules& rules, const std::function<std::string(const std::string&)>& name) {
   QuotaTerms terms;
   terms.limit = configured;
   if (!terms.limit && metadata.quota) terms.limit = QuotaLimit{metadata.quota->calls, metadata.quota->per};
-  std::string secret = "quota of ";
+  std::string secret;
+  std::size_t size = 32;
+  for (const auto& [key, value] : keys) size += value.text().size() + 21;
+  secret.reserve(size);  // it must not grow with a key in it
+  secret = "quota of ";
   const auto shared = metadata.quota ? keys.find(metadata.quota->shared_key) : keys.end();
   if (shared != keys.end()) {
-    add(secret, shared->second);
+    add(secret, shared->second.text());
   } else if (!metadata.keys.empty()) {
     for (const std::string& key : metadata.keys)
-      if (const auto found = keys.find(key); found != keys.end()) add(secret, found->second);
+      if (const auto found = keys.find(key); found != keys.end()) add(secret, found->second.text());
   } else {
     // Without a credential an API counts by address, which is one for all of us.
     secret += "everybody at " + (rules.connect_to.empty() ? rules.origins.front() : rules.connect_to);
     terms.whole_credential = terms.limit.has_value();
   }
   terms.credential = name(secret);
+  wipe(secret);
   return terms;
 }
 

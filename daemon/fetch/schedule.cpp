@@ -4,6 +4,8 @@
 #include <charconv>
 #include <ctime>
 
+#include "http/text.hpp"
+
 namespace restream {
 
 namespace {
@@ -11,12 +13,6 @@ namespace {
 constexpr Millis longest_hint = std::chrono::hours(24);
 constexpr Millis longest_backoff = std::chrono::minutes(30);
 constexpr double jitter = 0.05;
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 std::optional<Millis> seconds_of(std::string_view text) {
   text = trim(text);
@@ -41,10 +37,13 @@ Millis longest(Millis delay, const Hints& hints) {
 std::optional<Millis> max_age_of(std::string_view cache_control) {
   while (!cache_control.empty()) {
     const std::size_t comma = std::min(cache_control.find(','), cache_control.size());
-    const std::string_view directive = trim(cache_control.substr(0, comma));
+    const std::string_view directive = cache_control.substr(0, comma);
     cache_control.remove_prefix(std::min(comma + 1, cache_control.size()));
-    constexpr std::string_view name = "max-age=";
-    if (directive.starts_with(name)) return seconds_of(directive.substr(name.size()));
+    const std::size_t equals = directive.find('=');
+    if (equals == std::string_view::npos || lower(trim(directive.substr(0, equals))) != "max-age") continue;
+    std::string_view value = trim(directive.substr(equals + 1));
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+    return seconds_of(value);
   }
   return std::nullopt;
 }
@@ -86,6 +85,13 @@ Hints read_hints(const std::vector<std::pair<std::string, std::string>>& headers
     if (const auto expires = parse_http_date(*value)) hints.fresh_for = until(*expires, sent.value_or(now));
   }
   return hints;
+}
+
+Hints longest_of(const Hints& one, const Hints& other) {
+  // Nothing is less than anything.
+  return {.retry_after = std::max(one.retry_after, other.retry_after),
+          .fresh_for = std::max(one.fresh_for, other.fresh_for),
+          .poll_interval = std::max(one.poll_interval, other.poll_interval)};
 }
 
 Millis delay_after_success(Millis interval, const Hints& hints, double random) {

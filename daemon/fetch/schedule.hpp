@@ -19,6 +19,9 @@ struct Hints {
   std::optional<Millis> poll_interval;  // X-Poll-Interval
 };
 
+// What counts of a poll of several requests: of each the longest that any answer asked for.
+Hints longest_of(const Hints& one, const Hints& other);
+
 // Reads them from an answer's headers (names in lower case). `now` is for Retry-After given as a date.
 Hints read_hints(const std::vector<std::pair<std::string, std::string>>& headers, WallTime now);
 

@@ -21,10 +21,20 @@ constexpr const char* default_master_key = "/etc/restream/master.key";
 constexpr const char* default_credential = "master";
 constexpr std::size_t memory_limit = 1024;  // the file that print_seen() fills has about 130 bytes
 
+// Whose the memory is. Run by root, it is the state directory's owner: the daemon may be a service of another user, and
+// whoever owns the directory could replace the file anyway.
+keys::FileOwner owner_of_memory(const std::filesystem::path& path) {
+  struct stat directory{};
+  if (geteuid() == 0 && stat(path.parent_path().c_str(), &directory) == 0)
+    return {directory.st_uid, directory.st_gid, 0600};
+  return {geteuid(), getegid(), 0600};
+}
+
 // The memory, or nothing when there is none yet.
 std::expected<std::optional<Seen>, std::string> recall(const std::filesystem::path& path) {
-  auto file = keys::open_private(path.string(), "the memory of the keystore", keys::default_owners(),
-                                 keys::Check::private_file);
+  keys::Owners owners = keys::default_owners();
+  owners.trusted.push_back(owner_of_memory(path).uid);
+  auto file = keys::open_private(path.string(), "the memory of the keystore", owners, keys::Check::private_file);
   if (!file && file.error().kind == keys::KeysErrorKind::missing) return std::optional<Seen>{};
   if (!file) return std::unexpected(file.error().message);
   const auto text = keys::read_text(file->fd.get(), path.string(), memory_limit, keys::KeysErrorKind::damaged);
@@ -32,7 +42,7 @@ std::expected<std::optional<Seen>, std::string> recall(const std::filesystem::pa
   if (!seen)
     return std::unexpected(path.string() +
                            ": what was remembered of the keystore is damaged. If the keystore is the right one, run "
-                           "`restreamd --accept-rollback` once");
+                           "`sudo restreamd --accept-rollback` once");
   return seen;
 }
 
@@ -45,6 +55,17 @@ std::string master_key_of(const KeysConfig& config) {
       std::filesystem::exists(std::filesystem::path(credentials) / default_credential, ignored))
     return std::string("credential:") + default_credential;
   return default_master_key;
+}
+
+// What to do about a keystore that does not open, where its own words leave that open.
+std::string advice(keys::KeysErrorKind kind, const keys::MasterKeySource& source, const std::string& file) {
+  if (kind != keys::KeysErrorKind::wrong_key) return {};
+  const bool credential = source.kind == keys::MasterKeySource::Kind::credential;
+  return ". Whether it and the master key belong together tells `sudo restream-keys --file " + keys::shell_word(file) +
+         (credential ? "" : " --master-key " + keys::shell_word(source.name)) + " verify`" +
+         (credential ? "; if they do, the service was started before a `restream-keys rekey`: restart it, because only "
+                       "then systemd hands it the new master key"
+                     : "");
 }
 
 }  // namespace
@@ -62,9 +83,10 @@ std::expected<KeyValues, std::string> Keyring::read() {
   if (*before) {
     if (**before == opened->seen) return std::move(opened->values);
     if (const std::string reason = rollback_reason(**before, opened->seen); !reason.empty())
-      return std::unexpected("keys.file: " + config_.file.string() + ": " + reason +
-                             ". Bring back the newer one; or, if this one was put there on purpose, run `restreamd "
-                             "--accept-rollback` once");
+      return std::unexpected(
+          "keys.file: " + config_.file.string() + ": " + reason +
+          ". Bring back the newer one; or, if this one was put there on purpose, run `sudo restreamd "
+          "--accept-rollback` once");
   }
   if (auto kept = remember(opened->seen); !kept) return std::unexpected(std::move(kept.error()));
   return std::move(opened->values);
@@ -101,10 +123,12 @@ std::expected<Keyring::Opened, std::string> Keyring::open() const {
   const auto master = keys::load_master_key(*source, keys::default_owners());
   if (!master) return std::unexpected("keys.master_key: " + master.error().message);
   const auto store = keys::open_keystore(config_.file.string(), *master, keys::default_owners());
-  if (!store) return std::unexpected("keys.file: " + store.error().message);
+  if (!store)
+    return std::unexpected("keys.file: " + store.error().message +
+                           advice(store.error().kind, *source, config_.file.string()));
   Opened opened{.values = {}, .seen = {.id = store->id, .gen = store->gen, .sha256 = store->sha256}};
   for (const auto& [fetcher, entry] : store->entries)
-    for (const auto& [name, value] : entry) opened.values[fetcher][name] = std::string(value.view());
+    for (const auto& [name, value] : entry) opened.values[fetcher][name] = value.view();
   return opened;
 }
 
@@ -113,7 +137,7 @@ std::expected<void, std::string> Keyring::remember(const Seen& seen) const {
   const std::string path = memory_.string();
   const std::string temporary = path + ".tmp";
   unlink(temporary.c_str());
-  if (auto written = keys::write_new_file(temporary, print_seen(seen), {geteuid(), getegid(), 0600}); !written)
+  if (auto written = keys::write_new_file(temporary, print_seen(seen), owner_of_memory(memory_)); !written)
     return std::unexpected(std::move(written.error().message));
   if (std::rename(temporary.c_str(), path.c_str()) != 0)
     return std::unexpected(keys::system_error("cannot replace", path).message);

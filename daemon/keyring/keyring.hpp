@@ -17,7 +17,7 @@ namespace restream {
 
 class Keyring {
  public:
-  // What was last read is remembered in `state_directory`/keystore.seen (0600).
+  // What was last read is remembered in `state_directory`/keystore.seen (0600; root gives it to the directory's owner).
   Keyring(KeysConfig config, const std::filesystem::path& state_directory);
 
   // All keys. No file means no keys. The error is a sentence; it never holds a key.

@@ -176,6 +176,7 @@ void Log::set_json(bool json) const { shared_->json = json; }
 
 void Log::set_secrets(std::vector<std::string> values) const {
   auto redactor = std::make_shared<const Redactor>(values);
+  for (std::string& value : values) wipe(value);
   const std::scoped_lock lock(shared_->mutex);
   shared_->redactor = std::move(redactor);
 }

@@ -47,7 +47,8 @@ class Log {
   void set_level(LogLevel least) const;
   // From now on `{"msg":"…","name":"value"}` in place of `msg="…" name=value`.
   void set_json(bool json) const;
-  // Replaces the values that must never be seen; also caught percent-encoded and in base64.
+  // Replaces the values that must never be seen; also caught percent-encoded and in base64. Wipes the ones before, and
+  // `values`.
   void set_secrets(std::vector<std::string> values) const;
   // `text` with those values replaced by "[redacted]": for status messages, which leave by another way than the log.
   [[nodiscard]] std::string redact(std::string_view text) const;

@@ -18,6 +18,7 @@ std::string base64_core(std::string_view secret, std::size_t before, std::string
   const std::size_t first_bit = before * 8;
   const std::size_t last_bit = first_bit + secret.size() * 8;
   std::string core;
+  core.reserve(secret.size() / 3 * 4 + 4);  // it must not grow with half a secret in it
   for (std::size_t bit = (first_bit + 5) / 6 * 6; bit + 6 <= last_bit; bit += 6) {
     unsigned letter = 0;
     for (std::size_t i = bit; i < bit + 6; ++i) {
@@ -69,17 +70,17 @@ Redactor::Redactor(const std::vector<std::string>& secrets) {
              .letter_after = (before + secret.size()) % 3 != 0});
   }
   for (std::vector<Pattern>& same_start : patterns_)
-    std::ranges::stable_sort(same_start, std::greater{}, [](const Pattern& one) { return one.bytes.size(); });
+    std::ranges::stable_sort(same_start, std::greater{}, [](const Pattern& one) { return one.bytes.text().size(); });
 }
 
 void Redactor::add(Pattern pattern) {
   empty_ = false;
-  patterns_[byte_of(pattern.bytes.front())].push_back(std::move(pattern));
+  patterns_[byte_of(pattern.bytes.text().front())].push_back(std::move(pattern));
 }
 
 std::size_t Redactor::match(const Pattern& pattern, std::string_view text) const {
   std::size_t at = 0;
-  for (const char c : pattern.bytes) {
+  for (const char c : pattern.bytes.text()) {
     const std::size_t step = width(text.substr(at), c);
     if (step == 0) return 0;
     at += step;

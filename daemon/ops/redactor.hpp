@@ -1,4 +1,5 @@
 // Finds secrets in text, also in the disguises that requests give them. A value: immutable, usable from any thread.
+// Wipes what it holds of them when it goes.
 #pragma once
 
 #include <array>
@@ -6,6 +7,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "model/secret_text.hpp"
 
 namespace restream {
 
@@ -22,7 +25,7 @@ class Redactor {
 
  private:
   struct Pattern {
-    std::string bytes;
+    SecretText bytes;
     // In base64 a secret shares its first or last letter with its neighbours; that letter goes as well.
     bool letter_before = false;
     bool letter_after = false;

@@ -59,9 +59,20 @@ Json message_schemas() {
   return schemas;
 }
 
+// What a WebSocket is told besides.
+Json socket_schemas() {
+  Json schemas = message_schemas();
+  schemas["ready"] = parse(R"({"type": "object", "required": ["type", "server", "protocol"], "properties": {
+    "type": {"const": "ready"}, "server": {"type": "string"}, "protocol": {"const": 1}}})");
+  schemas["unsubscribed"] = message_schema("unsubscribed", "{}");
+  schemas["unsubscribed_all"] = parse(R"({"type": "object", "required": ["type", "count"], "properties": {
+    "type": {"const": "unsubscribed_all"}, "count": {"type": "integer", "minimum": 0}}})");
+  return schemas;
+}
+
 Json request_schema() {
   return parse(R"({"type": "object", "required": ["action"], "additionalProperties": false, "properties": {
-    "action": {"enum": ["subscribe", "unsubscribe", "unsubscribe_all"]},
+    "action": {"enum": ["subscribe", "unsubscribe", "unsubscribe_all", "unsubscribe-all"]},
     "channel": {"type": "string"},
     "params": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
     "since": {"type": "string"}, "snapshot": {"type": "boolean"},
@@ -122,7 +133,6 @@ Json to_socket(const Json& schemas) {
                   {"title", "WebSocket"},
                   {"description", "Any number of channels over one connection"},
                   {"messages", {{"request", reference("#/components/messages/request")}}}};
-  channel["messages"]["ready"] = reference("#/components/messages/ready");
   for (const auto& [type, _] : schemas.items()) channel["messages"][type] = reference("#/components/messages/" + type);
   return channel;
 }
@@ -131,6 +141,7 @@ Json to_socket(const Json& schemas) {
 
 std::string asyncapi_document(std::string_view catalogue, const ApiContext& context) {
   const Json schemas = message_schemas();
+  const Json socket = socket_schemas();
   Json document = {{"asyncapi", "3.0.0"},
                    {"info", info(context, "What subscribers of this server's channels are told")},
                    {"defaultContentType", "application/json"},
@@ -144,13 +155,11 @@ std::string asyncapi_document(std::string_view catalogue, const ApiContext& cont
 
   Json& messages = document["components"]["messages"];
   messages["request"] = {{"name", "request"}, {"payload", request_schema()}};
-  messages["ready"] = {{"name", "ready"}, {"payload", parse(R"({"type": "object", "properties": {
-    "type": {"const": "ready"}, "server": {"type": "string"}, "protocol": {"const": 1}}})")}};
-  for (const auto& [type, schema] : schemas.items()) messages[type] = {{"name", type}, {"payload", schema}};
+  for (const auto& [type, schema] : socket.items()) messages[type] = {{"name", type}, {"payload", schema}};
 
   Json& channels = document["channels"];
   Json& operations = document["operations"];
-  channels["websocket"] = to_socket(schemas);
+  channels["websocket"] = to_socket(socket);
   channels["websocket"]["servers"] = {reference("#/servers/websocket")};
   operations["ask"] = {{"action", "receive"},
                        {"channel", reference("#/channels/websocket")},
@@ -203,6 +212,8 @@ Json get(const char* summary, const Json& schema) {
 // What the daemon's own names in the query of a stream are.
 Json stream_options() {
   return parse(R"([
+    {"name": "Last-Event-ID", "in": "header", "description": "a position to resume from, as browsers send it",
+     "schema": {"type": "string"}},
     {"name": "_since", "in": "query", "description": "a position to resume from", "schema": {"type": "string"}},
     {"name": "_snapshot", "in": "query", "schema": {"type": "boolean", "default": true}},
     {"name": "_deliver", "in": "query", "schema": {"enum": ["both", "item", "patch"], "default": "both"}},
@@ -227,6 +238,7 @@ std::string openapi_document(std::string_view catalogue, const ApiContext& conte
 
   Json& paths = document["paths"];
   const Json object = {{"type", "object"}};
+  paths["/"]["get"] = {{"summary", "The live viewer, a page"}, {"responses", {{"200", {{"description", "HTML"}}}}}};
   paths["/fetchers"]["get"] = get("The fetchers: what they say of themselves, their health and quota", object);
   paths["/channels"]["get"] = get("The channels that are active", object);
   paths["/livez"]["get"] = get("Whether the server runs", object);

@@ -46,11 +46,12 @@ bool is_window(std::string_view bits) {
   return bits == "8" || bits == "9" || (bits.size() == 2 && bits[0] == '1' && bits[1] >= '0' && bits[1] <= '5');
 }
 
-// To one offer, such as `permessage-deflate; client_max_window_bits`. One that has unknown params, or one twice, or
-// that wants a smaller window than what is compressed for everybody has, must be declined.
-std::optional<std::string> answer_to(std::string_view offer) {
+// To one offer, such as `permessage-deflate; client_max_window_bits`. One that has unknown params, or one twice, must
+// be declined.
+std::optional<Deflating> answer_to(std::string_view offer) {
   if (take_until(offer, ';') != "permessage-deflate") return std::nullopt;
-  std::string answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+  Deflating answer{.extension = "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+                   .ours = true};
   std::vector<std::string_view> seen;
   while (!offer.empty()) {
     std::string_view value = take_until(offer, ';');
@@ -60,10 +61,12 @@ std::optional<std::string> answer_to(std::string_view offer) {
     if (std::ranges::find(seen, name) != seen.end()) return std::nullopt;
     seen.push_back(name);
     const bool flag = name == "server_no_context_takeover" || name == "client_no_context_takeover";
-    const bool ours = name == "server_max_window_bits" && value == "15";
+    const bool ours = name == "server_max_window_bits" && is_window(value);
     const bool theirs = name == "client_max_window_bits" && (!has_value || is_window(value));
     if (!(flag && !has_value) && !ours && !theirs) return std::nullopt;
-    if (ours) answer += "; server_max_window_bits=15";
+    if (!ours) continue;
+    answer.extension.append("; server_max_window_bits=").append(value);
+    answer.ours = value == "15";
   }
   return answer;
 }
@@ -81,13 +84,17 @@ std::optional<Answer> handshake_refusal(const Request& request) {
   return std::nullopt;
 }
 
-std::string accept_deflate(const Request& request) {
+Deflating accept_deflate(const Request& request) {
+  Deflating second_best;
   for (const auto& [name, value] : request.headers) {
     if (name != "sec-websocket-extensions") continue;
-    for (std::string_view list = value; !list.empty();)
-      if (auto answer = answer_to(take_until(list, ','))) return *answer;
+    for (std::string_view list = value; !list.empty();) {
+      auto answer = answer_to(take_until(list, ','));
+      if (answer && answer->ours) return std::move(*answer);
+      if (answer && second_best.extension.empty()) second_best = std::move(*answer);
+    }
   }
-  return {};
+  return second_best;
 }
 
 std::string handshake_bytes(const Request& request, std::string_view server, std::string_view protocol,

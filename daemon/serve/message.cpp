@@ -276,8 +276,10 @@ std::expected<ClientMessage, MessageError> parse_message(std::string_view text) 
   }
   if (reader.problem) return std::unexpected(std::move(*reader.problem));
   if (!reader.action) return std::unexpected(bad_request("field 'action' is missing"));
-  if (!reader.has_channel && reader.message.action != Action::unsubscribe_all)
-    return std::unexpected(bad_request("field 'channel' is missing"));
+  if (reader.message.action == Action::unsubscribe_all)
+    reader.message.channel.clear();
+  else if (!reader.has_channel || reader.message.channel.empty())
+    return std::unexpected(bad_request(reader.has_channel ? "field 'channel' is empty" : "field 'channel' is missing"));
   if (!reader.message.delivery.sound()) return std::unexpected(bad_request(std::string(unsound_delivery)));
   if (!reader.filter.empty()) reader.message.delivery.filter = std::make_shared<const Filter>(std::move(reader.filter));
   return std::move(reader.message);

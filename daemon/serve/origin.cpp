@@ -65,10 +65,9 @@ OriginRule::OriginRule(const std::vector<std::string>& listed) {
 }
 
 bool OriginRule::allows(std::string_view origin, std::string_view host, bool https) const {
-  if (any_) return true;
   const auto spelled = one_spelling(origin);
-  if (!spelled) return false;
-  if (std::ranges::find(listed_, *spelled) != listed_.end()) return true;
+  if (!spelled) return false;  // "null" above all, which any page in a sandbox has
+  if (any_ || std::ranges::find(listed_, *spelled) != listed_.end()) return true;
   const auto own = with_port(lower(host), https ? "443" : "80");
   return own && *spelled == (https ? "https://" : "http://") + *own;
 }

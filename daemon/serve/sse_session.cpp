@@ -66,7 +66,7 @@ void SseSession::on_attached(std::size_t place, const Reply& attached) {
   --pending_;
   if (attached && !take(place, *attached)) {
     Loop& loop = connection_->loop();
-    loop.feed().detach(loop.number(), attached->channel, attached->form, connection_->address());
+    loop.feed().detach(loop.number(), attached->channel, attached->form);
   }
   if (!attached && open_) tell(place, attached.error());
   if (!attached && !open_) refused_.emplace_back(place, attached.error());

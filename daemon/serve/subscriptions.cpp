@@ -88,7 +88,7 @@ void Subscriptions::leave(Subscription& subscription) {
   loop.channels().remove(subscription);
   if (subscription.interval > Seconds{0}) --with_interval_;
   loop.stats().followers.at(static_cast<std::size_t>(framing_)).subtract(1);
-  loop.feed().detach(loop.number(), subscription.number, subscription.form, connection_->address());
+  loop.feed().detach(loop.number(), subscription.number, subscription.form);
 }
 
 void Subscriptions::remove(ChannelNumber number) {

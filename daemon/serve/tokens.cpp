@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <utility>
@@ -13,6 +14,7 @@ namespace restream {
 namespace {
 
 constexpr std::size_t most_tickets = 10000;
+constexpr std::size_t most_tickets_of_one = 1000;  // token, so that none locks the others out
 
 Sha256 hash(std::string_view text) {
   Sha256 out{};
@@ -68,7 +70,8 @@ std::shared_ptr<const Token> Tokens::find_again(const Token& token) const {
 std::optional<std::string> Tickets::issue(std::shared_ptr<const Token> token, SteadyTime now) {
   const std::scoped_lock lock(mutex_);
   forget_old(now);
-  if (issued_.size() >= most_tickets) return std::nullopt;
+  const auto of_this = std::ranges::count_if(issued_, [&](const auto& one) { return one.second.token == token; });
+  if (issued_.size() >= most_tickets || static_cast<std::size_t>(of_this) >= most_tickets_of_one) return std::nullopt;
   std::string ticket = random_text();
   issued_.emplace(ticket_key(ticket), Issued{std::move(token), now + ticket_time});
   return ticket;

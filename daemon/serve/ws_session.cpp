@@ -24,13 +24,12 @@ std::string with_position(std::string_view what, const std::string& position) {
 }  // namespace
 
 WsSession::WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early, Framing framing,
-                     StreamRequest wanted)
+                     bool deflate, StreamRequest wanted)
     : connection_(std::move(connection)),
       admission_(std::move(admission)),
       wanted_(std::move(wanted)),
       framing_(framing),
-      stream_(connection_, std::move(early), connection_->loop().options().message_size,
-              framing == Framing::websocket_deflate),
+      stream_(connection_, std::move(early), connection_->loop().options().message_size, deflate),
       heard_(connection_->loop().now()) {}
 
 void WsSession::start(std::shared_ptr<Connection> connection, Admission admission, const Request& request,
@@ -38,12 +37,12 @@ void WsSession::start(std::shared_ptr<Connection> connection, Admission admissio
   Loop& loop = connection->loop();
   const std::string protocol = subprotocol(request);
   const bool cloudevents = protocol == cloudevents_protocol;
-  const std::string extension = loop.options().compression && !cloudevents ? accept_deflate(request) : std::string();
-  const Framing framing = cloudevents         ? Framing::cloudevents
-                          : extension.empty() ? Framing::websocket
-                                              : Framing::websocket_deflate;
+  const Deflating deflating = loop.options().compression && !cloudevents ? accept_deflate(request) : Deflating{};
+  const Framing framing = cloudevents      ? Framing::cloudevents
+                          : deflating.ours ? Framing::websocket_deflate
+                                           : Framing::websocket;
   const auto session = std::make_shared<WsSession>(std::move(connection), std::move(admission), std::move(early),
-                                                   framing, std::move(wanted));
+                                                   framing, !deflating.extension.empty(), std::move(wanted));
   const std::weak_ptr<WsSession> weak = session;
   session->subscriptions_ = std::make_shared<Subscriptions>(
       session->connection_, session->framing_, nullptr, [weak](const std::string& position) {
@@ -65,7 +64,7 @@ void WsSession::start(std::shared_ptr<Connection> connection, Admission admissio
   };
   loop.add(session);
   const std::string server = "restream/" + loop.options().version;
-  session->connection_->send(frame_of(handshake_bytes(request, server, protocol, extension)));
+  session->connection_->send(frame_of(handshake_bytes(request, server, protocol, deflating.extension)));
   if (!cloudevents) session->connection_->send(frame(ready_json(loop.options().version)));
   session->next();
 }
@@ -142,11 +141,10 @@ void WsSession::subscribe(ClientMessage message) {
                         .filter = message.delivery.filter,
                         .visitor = {.address = connection_->address(), .access = admission_.access()}};
   // Even when the client has left meanwhile, what was attached must be detached.
-  const auto reply = [weak = weak_from_this(), &loop, address = connection_->address(),
-                      delivery = message.delivery](const Reply& attached) {
+  const auto reply = [weak = weak_from_this(), &loop, delivery = message.delivery](const Reply& attached) {
     const auto self = weak.lock();
     const bool wanted = self && self->on_attached(attached, delivery);
-    if (attached && !wanted) loop.feed().detach(loop.number(), attached->channel, attached->form, address);
+    if (attached && !wanted) loop.feed().detach(loop.number(), attached->channel, attached->form);
     if (self) self->done();
   };
   loop.feed().attach(std::move(request), loop.on_loop<Reply>(reply));

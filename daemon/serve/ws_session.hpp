@@ -26,7 +26,7 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
                     StreamRequest wanted, std::string early);
 
   WsSession(std::shared_ptr<Connection> connection, Admission admission, std::string early, Framing framing,
-            StreamRequest wanted);
+            bool deflate, StreamRequest wanted);
 
   void tick(SteadyTime now) override;
   void go_away() override;

@@ -1,7 +1,7 @@
 // /asyncapi.json and /openapi.json, as the parsers of those formats read them.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { curl, startDaemon, startUpstream } from "./harness.mjs";
@@ -13,6 +13,7 @@ if (!existsSync(`${standards}/node_modules`))
 const { Parser } = (await import(`${standards}/node_modules/@asyncapi/parser/cjs/index.js`)).default;
 const { Validator } = await import(`${standards}/node_modules/@seriousme/openapi-schema-validator/index.js`);
 
+const protocolPage = readFileSync(new URL("../../docs/protocol.md", import.meta.url), "utf8");
 const upstream = await startUpstream();
 const daemon = await startDaemon({ upstream });
 
@@ -34,6 +35,11 @@ test("AsyncAPI 3: a valid document that names every fetcher, with its params", a
     const query = document.operations().get(`stream-${name}`).bindings().get("http").value().query;
     assert.deepEqual(Object.keys(query.properties), Object.keys(params));
   }
+  const socket = document.channels().get("websocket").messages().all().map((message) => message.name());
+  // Every message that the protocol's page shows.
+  const shown = new Set([...protocolPage.matchAll(/"type": "([a-z_]+)"/g)].map(([, type]) => type));
+  assert.ok(shown.size >= 10, `${[...shown]}`);
+  for (const type of shown) assert.ok(socket.includes(type), `${type} is not among ${socket}`);
   assert.equal(document.servers().get("websocket").protocol(), "ws");
   assert.equal(`http://${document.servers().get("http").host()}`, daemon.url);
 });
@@ -48,5 +54,9 @@ test("OpenAPI 3.1: a valid document of the paths that there are", async () => {
     if (!operations.get || path === "/events" || path.startsWith("/channels/")) continue;
     assert.equal((await curl(`${daemon.url}${path}`)).status, 200, path);
   }
-  assert.ok(paths["/channels/list"].get.parameters.some(({ name }) => name === "_select"));
+  for (const path of ["/", "/fetchers", "/fetchers/list", "/channels", "/channels/list", "/events", "/tickets", "/livez", "/readyz", "/metrics"])
+    assert.ok(paths[path], path);
+  for (const name of ["_select", "_since", "Last-Event-ID"])
+    for (const path of ["/channels/list", "/events"])
+      assert.ok(paths[path].get.parameters.some((parameter) => parameter.name === name), `${path} ${name}`);
 });

@@ -1,6 +1,8 @@
 // The keystore beside a running daemon: new keys reach it by themselves, an older keystore is refused.
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync, copyFileSync, lstatSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Daemon, eventually, PROGRAMS, run, seconds, startDaemon, startUpstream } from "./harness.mjs";
@@ -58,6 +60,28 @@ test("a key that is set beside a running daemon makes its channels live, with no
   await daemon.stop();
 });
 
+test("a wrong key that is replaced by the right one ends the backoff, with no restart", async () => {
+  const own = { ...options, keys: { "nyt-top": { "api-key": "a wrong value" } } };
+  const daemon = await startDaemon(own);
+  const client = await daemon.subscriber();
+  await client.subscribe("nyt-top", { section: "world" });
+  const status = await client.waitFor("status", ({ state }) => state === "failing");
+  assert.equal(status.reason, "unauthorized");
+  assert.ok(!JSON.stringify(status).includes("a wrong value"));
+  // Until the backoff (1, 2, 4, 8, 16 s, and half of each at least) is long enough to tell.
+  const farPoll = async () => {
+    const next = Date.parse((await daemon.get("/channels")).json.channels[0].next_poll);
+    return next - Date.now() > seconds(6) && next;
+  };
+  const next = await eventually(farPoll, { within: seconds(60), what: "a long backoff", every: 200 });
+
+  await restreamKeys(daemon, ["set", "nyt-top", "api-key"], key);
+  await client.waitFor("status", ({ state }) => state === "live");
+  await client.waitFor("new_item");
+  assert.ok(Date.now() < next, `${Date.now() - next} ms after the poll that the old key would have waited for`);
+  await daemon.stop();
+});
+
 test("an older keystore is refused, the newer one's keys stay, until the rollback is accepted", async () => {
   const daemon = await startDaemon({ ...options, keys: { "nyt-top": { "api-key": key } } });
   const { file } = daemon.config.keys;
@@ -111,4 +135,89 @@ test("nothing to accept is said so", async () => {
   const { code, text } = await daemon.refuse("--accept-rollback");
   assert.equal(code, 3);
   assert.match(text, /is not there, so there is nothing to accept/);
+});
+
+// The keystore with one bit of its last byte turned.
+function damaged(file) {
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 1] ^= 1;
+  return bytes;
+}
+
+test("a bad keystore at the start: exit 3, what is wrong and what mends it, and every file as it was", async () => {
+  const daemon = await startDaemon({ ...options, keys: { "nyt-top": { "api-key": key } } });
+  await daemon.stop();
+  const { file, master_key: master } = daemon.config.keys;
+  const good = readFileSync(file);
+  const goodMaster = readFileSync(master);
+  const memory = join(daemon.config.state.directory, "keystore.seen");
+  const remembered = readFileSync(memory);
+  const elsewhere = join(daemon.folder, "elsewhere");
+  const faults = [
+    { spoil: () => writeFileSync(file, damaged(file)), says: /the keystore is damaged: .*It was left as it is; bring back a copy/ },
+    { spoil: () => writeFileSync(file, good.subarray(0, 200)), says: /the keystore is damaged: .*It was left as it is/ },
+    { spoil: () => chmodSync(file, 0o644), says: /keystore .* has mode 0644, .*Mend it: chmod 0600 / },
+    {
+      spoil: () => {
+        renameSync(file, elsewhere);
+        symlinkSync(elsewhere, file);
+      },
+      says: /keystore .* is a symbolic link, .*readlink -f /,
+    },
+    {
+      spoil: () => writeFileSync(master, Buffer.alloc(32, "k")),
+      says: /wrong master key, or the header was altered: .*restream-keys --file .* --master-key .* verify/,
+    },
+    { spoil: () => chmodSync(master, 0o640), says: /master key .* has mode 0640, .*Mend it: chmod 0600 / },
+  ];
+  for (const { spoil, says } of faults) {
+    spoil();
+    const look = () => {
+      const { ino, mode, mtimeMs } = lstatSync(file);
+      return { ino, mode, mtimeMs, keystore: readFileSync(file), master: readFileSync(master) };
+    };
+    const before = look();
+    const { code, text } = await daemon.refuse();
+    assert.equal(code, 3, text);
+    assert.match(text, says);
+    assert.ok(!text.includes(key));
+    assert.deepEqual(look(), before);
+    assert.deepEqual(readFileSync(memory), remembered);
+
+    rmSync(file);
+    rmSync(elsewhere, { force: true });
+    writeFileSync(file, good, { mode: 0o600 });
+    writeFileSync(master, goodMaster);
+    chmodSync(master, 0o600);
+  }
+  await daemon.start();
+  assert.deepEqual(await keysOf(daemon), { "api-key": "present" });
+  await daemon.stop();
+});
+
+test("a keystore that is damaged while the daemon runs: the keys stay, polls go on, and the log says so", async () => {
+  const daemon = await startDaemon({ ...options, keys: { "nyt-top": { "api-key": key } } });
+  const { file } = daemon.config.keys;
+  const good = readFileSync(file);
+  const client = await daemon.subscriber();
+  await client.subscribe("nyt-top", { section: "world" });
+  await client.waitFor("new_item");
+
+  const bad = damaged(file);
+  writeFileSync(`${file}.bad`, bad, { mode: 0o600 });
+  renameSync(`${file}.bad`, file);
+  await daemon.waitForLine(/level=error msg="the keystore cannot be read; the keys stay as they were" reason=".*the keystore is damaged/);
+  client.forget();
+  await upstream.change();
+  await client.waitFor(null, ({ type }) => type === "new_item" || type === "updated_item");
+  assert.deepEqual(await keysOf(daemon), { "api-key": "present" });
+  assert.equal((await daemon.get("/channels")).json.channels[0].state, "live");
+  assert.deepEqual(readFileSync(file), bad);
+
+  // It says so once for each change, not at every look.
+  assert.equal(daemon.log().match(/the keystore cannot be read/g).length, 1);
+  writeFileSync(`${file}.good`, good, { mode: 0o600 });
+  renameSync(`${file}.good`, file);
+  await daemon.waitForLine(/keys read anew/);
+  await daemon.stop();
 });

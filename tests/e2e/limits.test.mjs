@@ -88,7 +88,8 @@ test("1,000 heads that drip delay nobody, and each gets 408 five seconds after i
   assert.ok(Date.now() - asked < seconds(1), `${Date.now() - asked} ms`);
   await eventually(() => slow.ended === 1000, { within: seconds(15), what: "an end of all" });
   clearInterval(dripping);
-  assert.ok(Date.now() - start >= 4_500);
+  const took = Date.now() - start;
+  assert.ok(took >= 4_500 && took <= seconds(7.5), `${took} ms`);
   const told = slow.received.filter((text) => text?.startsWith("HTTP/1.1 408 ")).length;
   assert.ok(told >= 990, `${told} were told`);
 });

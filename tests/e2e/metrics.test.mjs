@@ -62,6 +62,21 @@ test("a failing API shows in the outcome of its polls, and params are in no labe
   assert.ok(!(await text()).includes("broken"));
 });
 
+test("items without an id and ids that come twice are counted by fetcher", async () => {
+  await upstream.setList("odd", [{ id: 1 }, { id: 1 }, { no: "id" }, { id: 2 }]);
+  const client = await daemon.subscriber();
+  await client.subscribe("list", { name: "odd" });
+  await client.waitForItems("list", { name: "odd" }, [1, 2]);
+  const counted = async () => {
+    const now = await metrics();
+    return now['restream_items_skipped_total{fetcher="list"}'] >= 2 && now['restream_items_repeated_total{fetcher="list"}'] >= 2;
+  };
+  await eventually(counted, { what: "the counts of two polls" });
+  const lines = daemon.log().split("\n").filter((line) => /items without an id.*name=odd.*skipped=1 repeated=1/.test(line));
+  assert.equal(lines.length, 1, "one line, however many polls");
+  await client.close();
+});
+
 test("it is answered as Prometheus asks, and the dashboard asks for nothing else", async () => {
   const answer = await curl(`${daemon.url}/metrics`);
   assert.equal(answer.status, 200);

@@ -62,3 +62,31 @@ test("what a plugin logs during a poll bears the poll's name, and so does the tr
   const said = await eventually(() => daemon.log().split("\n").find((one) => /asking with/.test(one)), { what: "the plugin's line" });
   assert.match(said, /asking with \[redacted\]" plugin=careless source=plugin poll=[0-9a-f]{8}$/);
 });
+
+test("a key that a plugin gives away is struck out of status messages, last errors and the log", async () => {
+  const token = "a-secret-token";
+  const daemon = await startDaemon({
+    upstream,
+    plugins: ["careless"],
+    config: {
+      fetchers: {
+        careless: { config: { fault: "key in message" } },
+        dying: { plugin: "careless", config: { fault: "dies saying key" } },
+      },
+    },
+    keys: { careless: { token }, dying: { token } },
+  });
+  const client = await daemon.subscriber();
+  await client.subscribe("careless", { name: "a" });
+  const failing = await client.waitFor("status", ({ state }) => state === "failing");
+  assert.match(failing.message, /asked with \[redacted\]/);
+  const other = await daemon.subscriber();
+  await other.subscribe("dying", { name: "a" });
+  const crashed = await other.waitFor("status", ({ reason }) => reason === "plugin_crashed");
+  assert.match(crashed.message, /cannot go on with \[redacted\]/);
+  const { json } = await daemon.get("/fetchers/dying");
+  assert.match(json.health.last_error, /cannot go on with \[redacted\]/);
+  for (const path of ["/fetchers", "/channels"])
+    assert.ok(!JSON.stringify((await daemon.get(path)).json).includes(token), path);
+  assert.ok(!daemon.log().includes(token), "the log");
+});

@@ -1,5 +1,7 @@
 // Nothing that was heard is lost, nothing is told twice: over kill -9, over restarts, from any position.
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { eventually, readPosition, Replica, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
 
@@ -174,6 +176,27 @@ test("snapshot: false with a position that is no good is told by resumed: false"
   assert.equal(subscribed.resumed, false);
   await client.waitFor("new_item");
   assert.equal(client.messages.filter(({ type }) => type === "snapshot").length, 0);
+  await daemon.stop();
+});
+
+test("after kill -9 the daemon is ready within two seconds, with 100 MB of state as well", async () => {
+  const daemon = await startDaemon({ upstream });
+  const params = { name: "large" };
+  const client = await daemon.subscriber();
+  await client.subscribe("list", params);
+  for (let n = 0; n < 10; ++n) {
+    const items = Array.from({ length: 100 }, (_, i) => ({ id: `item-${n}-${i}`, text: "x".repeat(100_000) }));
+    await upstream.setList("large", items);
+    await client.waitFor("new_item", ({ id }) => id === items.at(-1).id, { within: seconds(30) });
+    client.messages.length = 0;
+  }
+  const size = statSync(join(daemon.folder, "state/restream.db")).size;
+  assert.ok(size > 90e6, `${size} bytes of state`);
+  await daemon.kill9();
+  const begin = Date.now();
+  await daemon.start();
+  const took = Date.now() - begin;
+  assert.ok(took < seconds(2), `${took} ms`);
   await daemon.stop();
 });
 

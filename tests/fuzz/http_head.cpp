@@ -12,12 +12,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     EXPECT(!request.error().empty());
     return 0;
   }
-  EXPECT(request->path.starts_with('/'));
+  EXPECT(request->path.starts_with('/') || request->method == "OPTIONS");
   EXPECT(request->path.find('?') == std::string::npos);
   for (const auto& [name, value] : request->headers)
     EXPECT(!name.empty() && value.find_first_of("\r\n") == std::string::npos);
-  EXPECT(!rule.allows("null", request->header("host")));
-  static_cast<void>(rule.allows(request->header("origin"), request->header("host")));
+  for (const bool https : {false, true}) {
+    EXPECT(!rule.allows("null", request->header("host"), https));
+    static_cast<void>(rule.allows(request->header("origin"), request->header("host"), https));
+  }
   static_cast<void>(request->upgrade());
   return 0;
 }

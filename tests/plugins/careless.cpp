@@ -2,6 +2,7 @@
 // restream-plugin's check must find.
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <restream/fetcher.hpp>
 #include <set>
 #include <string>
@@ -47,6 +48,10 @@ struct Careless {
     if (fault == "key unused") return made(context.get(url(params.at("name"))));
     if (fault == "unencoded") return made(context.get(std::string(origin) + "/list/" + params.at("name"), headers));
     if (fault == "logs key") context.log(RESTREAM_INFO, "asking with " + keys.at("token"));
+    if (fault == "dies saying key") {
+      context.log(RESTREAM_ERROR, "cannot go on with " + keys.at("token"));
+      std::abort();
+    }
     if (fault == "key in message") return restream::failure(500, "asked with " + keys.at("token"));
     if (fault == "prints") {
       std::printf("hello from the plugin\n");

@@ -157,6 +157,21 @@ TEST_CASE("Schedules are written within 200 ms, the newest of each channel only"
   CHECK(bench.read([](Store& store) { return store.channel("c")->schedule.failures; }) == 2);
 }
 
+TEST_CASE("Schedules that come while others wait are written with them") {
+  Bench bench;
+  bench.thread->write(schedule("c", 1));
+  std::this_thread::sleep_for(Millis(50));
+  for (int i = 0; i < 20; ++i) bench.thread->write(schedule("d" + std::to_string(i), 1));
+  const auto written = [&] {
+    const std::lock_guard lock(bench.seen.mutex);
+    std::size_t writes = 0;
+    for (const auto& commit : bench.seen.commits) writes += commit.size();
+    return writes;
+  };
+  REQUIRE(soon([&] { return written() == 21; }));
+  CHECK(bench.seen.count() <= 2);
+}
+
 TEST_CASE("A read sees every poll that was queued before it") {
   Bench bench;
   for (int i = 0; i < 100; ++i) {

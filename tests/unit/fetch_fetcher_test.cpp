@@ -32,11 +32,11 @@ TEST_CASE("fetch is asked with the channel's params, only the declared keys, and
   world.fetcher.set_keys({{"api-key", "k-123456789"}, {"another", "x"}});
   world.fetcher.want(*world.fetcher.resolve({{"section", "a/b"}}), {});
   world.core.advance(0ms);
-  CHECK(json::parse(world.take_call().request) == json{{"call", "fetch"},
-                                                       {"channel", "news"},
-                                                       {"params", {{"section", "a/b"}}},
-                                                       {"keys", {{"api-key", "k-123456789"}}},
-                                                       {"config", {{"edition", 7}}}});
+  CHECK(json::parse(world.take_call().request.text()) == json{{"call", "fetch"},
+                                                              {"channel", "news"},
+                                                              {"params", {{"section", "a/b"}}},
+                                                              {"keys", {{"api-key", "k-123456789"}}},
+                                                              {"config", {{"edition", 7}}}});
 }
 
 TEST_CASE("polls go on for 60 seconds after the last subscriber left, and the interval is kept across it") {
@@ -100,6 +100,90 @@ TEST_CASE("a missing key is told by name, and polling starts by itself once it i
   CHECK(world.last.message.find("api-key") != std::string::npos);
   world.fetcher.set_keys({{"api-key", "k-123456789"}});
   CHECK(world.calls.size() == 1);
+}
+
+namespace {
+
+void refuse_key(World& world) {
+  world.answer("{}");
+  world.commit({.kind = PollVerdict::Kind::api_error, .status = 401, .problem = "who?"});
+}
+
+}  // namespace
+
+TEST_CASE("another key ends the backoff of channels that failed as unauthorized, but not the interval") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  for (int failures = 0; failures < 6; ++failures) {
+    refuse_key(world);
+    world.core.advance(failures < 5 ? 30min : 60s);
+  }
+  CHECK(world.last.reason == Reason::unauthorized);
+  REQUIRE(world.calls.empty());
+
+  SECTION("the same value changes nothing") {
+    world.fetcher.set_keys({{"api-key", "k-123456789"}});
+    world.core.advance(10min);
+    CHECK(world.calls.empty());
+  }
+  SECTION("a new value is tried an interval after the last poll") {
+    world.fetcher.set_keys({{"api-key", "k-new"}});
+    CHECK(world.kept.failures == 1);
+    CHECK(world.last.next_poll == world.core.clock().wall() + 40s);
+    world.core.advance(40s - 1ms);
+    CHECK(world.calls.empty());
+    world.core.advance(1ms);
+    REQUIRE(world.calls.size() == 1);
+    CHECK(world.calls[0].request.text().find("k-new") != std::string::npos);
+    world.poll();
+    CHECK(world.last.state == State::live);
+  }
+  SECTION("at once when the interval is over, also with a wall clock that jumped") {
+    world.core.set_wall_back(86400s);
+    world.core.advance(60s);
+    world.fetcher.set_keys({{"api-key", "k-new"}});
+    world.core.advance(100s);
+    CHECK(world.calls.size() == 1);
+  }
+}
+
+TEST_CASE("a channel that fails for another reason keeps its backoff when keys change") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  for (int failures = 0; failures < 6; ++failures) {
+    world.answer("{}");
+    world.commit({.kind = PollVerdict::Kind::api_error, .status = 500, .problem = "oops"});
+    world.core.advance(failures < 5 ? 30min : 60s);
+  }
+  world.fetcher.set_keys({{"api-key", "k-new"}});
+  world.core.advance(10min);
+  CHECK(world.calls.empty());
+}
+
+TEST_CASE("a poll that was asked with the old key and is refused does not hold up the new one") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  world.core.advance(0ms);
+  for (int failures = 0; failures < 6; ++failures) {
+    refuse_key(world);
+    world.core.advance(30min);
+  }
+  REQUIRE(world.calls.size() == 1);
+  world.fetcher.set_keys({{"api-key", "k-new"}});
+  refuse_key(world);
+  world.core.advance(100s - 1ms);
+  CHECK(world.calls.empty());
+  world.core.advance(1ms);
+  REQUIRE(world.calls.size() == 1);
+  // The new one's own refusals back off as ever.
+  refuse_key(world);
+  world.core.advance(100s);
+  CHECK(world.kept.failures == 2);
 }
 
 TEST_CASE("subscribers hear of each transition once") {
@@ -332,7 +416,7 @@ TEST_CASE("a param that a new version adds reaches the plugin with its default, 
   CHECK(world.home().text == "news?section=home");
   CHECK(world.fetcher.resolve({{"lang", "de"}})->text == "news?lang=de&section=home");
   world.core.advance(100s);
-  CHECK(json::parse(world.take_call().request).at("params") == json{{"section", "home"}, {"lang", "en"}});
+  CHECK(json::parse(world.take_call().request.text()).at("params") == json{{"section", "home"}, {"lang", "en"}});
 }
 
 TEST_CASE("a version that comes back and crashes at once is told of, and the one that works begins polls again") {

@@ -40,6 +40,7 @@ class Days {
   std::mt19937 engine{42};
   std::map<std::string, int> polls;
   std::map<std::string, int> limited;
+  std::map<std::string, Seconds> told;  // how long it is until the next poll, as people last heard
 
   void start() {
     ++life_;
@@ -132,6 +133,8 @@ class Days {
     };
     hooks.status = [this](const ChannelId& id, const Status& status, bool transition) {
       if (transition && status.reason == Reason::quota) ++limited[id.text];
+      if (status.state == State::live && status.next_poll)
+        told[id.text] = std::chrono::duration_cast<Seconds>(*status.next_poll - core.clock().wall());
     };
     hooks.keep = [this](const ChannelId& id, const Schedule& schedule) { disk.schedules[id.text] = schedule; };
     hooks.idle = [](const ChannelId&) {};
@@ -257,4 +260,20 @@ TEST_CASE("when the quota is used up people hear limited: quota, once, and polls
   days.core.advance(25h);
   CHECK(days.seen.size() > calls_a_day + 50);
   CHECK(most_in_a_window(days.seen, 24h) <= calls_a_day);
+}
+
+TEST_CASE("where a quota stretches intervals, the time of the next poll that people are told is the stretched one") {
+  Days days;
+  days.start();
+  days.core.advance(24h);
+  const auto before = days.polls;
+  days.core.advance(24h);
+  REQUIRE(days.told.size() == 50);
+  for (const auto& [channel, told] : days.told) {
+    const double real = 86'400.0 / (days.polls.at(channel) - before.at(channel));
+    INFO(channel << ": told " << told.count() << " s, polled every " << real << " s, asked for 100 s");
+    CHECK(static_cast<double>(told.count()) > 0.5 * real);  // what a poll costs is an average
+    CHECK(static_cast<double>(told.count()) < 2 * real);
+    CHECK(real > 3000);
+  }
 }

@@ -150,6 +150,15 @@ TEST_CASE("limits are read in all the ways in which APIs write them") {
   CHECK(said.limit == 1000U);
   CHECK(left(said) == 3);
   CHECK(renews(said) == 500s);
+  // Draft 07 of the IETF's: one header of three numbers.
+  said = read_api_quota({{"ratelimit", "limit=100, remaining=5, reset=7"}, {"ratelimit-policy", "100;w=60"}}, wall);
+  CHECK(said.limit == 100U);
+  CHECK(left(said) == 5);
+  CHECK(renews(said) == 7s);
+  said = read_api_quota({{"ratelimit", "Limit=100,Remaining=0"}, {"ratelimit-policy", "100;w=60"}}, wall);
+  CHECK(left(said) == 0);
+  CHECK(renews(said) == 60s);
+  CHECK_FALSE(read_api_quota({{"ratelimit", "limit=100, remaining=some"}}, wall).left);
   CHECK_FALSE(read_api_quota({{"x-ratelimit-remaining", "many"}}, wall).left);
   CHECK(renews(read_api_quota({{"x-ratelimit-remaining", "1"}, {"x-ratelimit-reset", "999999999"}}, wall)) == 24h);
 }

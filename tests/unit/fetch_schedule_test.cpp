@@ -51,6 +51,11 @@ TEST_CASE("hints are read from headers, as seconds or as dates, and are at most 
   CHECK(read_hints({{"x-poll-interval", "60"}}, now).poll_interval == 60s);
   CHECK(read_hints({{"cache-control", "public, max-age=300"}}, now).fresh_for == 300s);
   CHECK(read_hints({{"cache-control", "max-age=300"}, {"age", "100"}}, now).fresh_for == 200s);
+  CHECK(read_hints({{"cache-control", "Public, Max-Age=300"}}, now).fresh_for == 300s);
+  CHECK(read_hints({{"cache-control", "max-age=\"300\""}}, now).fresh_for == 300s);
+  CHECK(read_hints({{"cache-control", "MAX-AGE = 300"}}, now).fresh_for == 300s);
+  CHECK_FALSE(read_hints({{"cache-control", "max-age=\"300"}}, now).fresh_for);
+  CHECK_FALSE(read_hints({{"cache-control", "s-maxage=300, max-age-of=5"}}, now).fresh_for);
   CHECK(read_hints({{"cache-control", "no-store"}}, now).fresh_for == std::nullopt);
   CHECK(read_hints({{"expires", "Sun, 06 Nov 1994 08:59:37 GMT"}}, now).fresh_for == 600s);
 }

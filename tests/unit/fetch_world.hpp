@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <expected>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,8 +24,12 @@ inline constexpr const char* metadata_text = R"({"name": "news", "description": 
 struct World {
   World() : World(FetcherSettings{.name = "news", .plugin = "news"}) {}
   explicit World(FetcherSettings settings)
-      : fetcher(std::move(settings), core.clock(), core.loop(), [] { return 0.0; }, Log::none(), hooks()) {
+      : fetcher(std::move(settings), core.clock(), core.loop(), [this] { return random(); }, log(), hooks()) {
     fetcher.set_keys({{"api-key", "k-123456789"}});
+  }
+
+  Log log() {
+    return Log([this](LogLevel level, const std::string& line) { lines.emplace_back(level, line); }, LogLevel::info);
   }
 
   FetcherHooks hooks() {
@@ -91,11 +96,13 @@ struct World {
   }
 
   FakeCore core;
+  std::function<double()> random = [] { return 0.0; };
   std::vector<PluginCall> calls;
   std::vector<Polled> results;
   std::vector<std::string> heard;
   std::vector<std::string> idle;
   std::vector<std::string> cancelled;
+  std::vector<std::pair<LogLevel, std::string>> lines;  // of the log
   Status last;
   Schedule kept;
   int settled = 0;

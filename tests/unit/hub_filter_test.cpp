@@ -179,8 +179,8 @@ TEST_CASE("Those who ask for the same share one encoding, and what nobody uses i
   CHECK(frames[other->form.index()]);
   CHECK_FALSE(frames[one->form.index()]);
 
-  world.feed.detach(0, one->channel, one->form, "a");
-  world.feed.detach(0, one->channel, same->form, "a");
+  world.feed.detach(0, one->channel, one->form);
+  world.feed.detach(0, one->channel, same->form);
   world.poll(R"([{"id":1,"a":3}])");
   CHECK(world.announced.at(1)->filtered.size() == 1);
   // The number is not used again: announcements of the one before may still be on their way.
@@ -199,7 +199,7 @@ TEST_CASE("A channel has so many different filters, and says so") {
   CHECK(refused.error().message.find("64 different filters") != std::string::npos);
   CHECK(world.attach({}, {}, "a", Deliver::both, number(63)));
   CHECK(world.attach());
-  world.feed.detach(0, attached[5].channel, attached[5].form, "a");
+  world.feed.detach(0, attached[5].channel, attached[5].form);
   CHECK(world.attach({}, {}, "a", Deliver::both, number(64)));
 }
 

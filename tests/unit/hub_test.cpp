@@ -1,4 +1,6 @@
 #include <catch2/catch.hpp>
+#include <future>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "hub_world.hpp"
@@ -15,10 +17,16 @@ TEST_CASE("the first to attach starts the polls, the last to leave stops them") 
   REQUIRE(second.has_value());
   CHECK(first->channel == second->channel);
   CHECK(world.demand == std::vector<std::string>{"want news"});
-  world.feed.detach(0, first->channel, Form{}, "a");
-  world.feed.detach(0, first->channel, Form{}, "a");
+  world.feed.detach(0, first->channel, Form{});
+  world.feed.detach(0, first->channel, Form{});
   world.run_until([&] { return world.demand.size() == 2; });
   CHECK(world.demand.back() == "unwant news");
+}
+
+TEST_CASE("a pinned channel is wanted without haste: nobody waits for its first poll") {
+  World world;
+  world.hub.pin(make_channel_id("news", {}));
+  CHECK(world.demand == std::vector<std::string>{"want without haste news"});
 }
 
 TEST_CASE("a batch is encoded once for each form in use and announced with the offsets it holds") {
@@ -137,15 +145,29 @@ TEST_CASE("more channels than the limits allow are refused, the ones that are th
   CHECK(world.attach({{"a", "2"}}).has_value());
   CHECK(world.attach({{"a", "3"}}).error().code == "too_many_channels");
   CHECK(world.attach({{"a", "2"}}).has_value());
+}
 
-  World by_address({.channels = 100, .channels_per_address = 1});
-  const auto first = by_address.attach({{"a", "1"}}, {}, "x");
-  CHECK(by_address.attach({{"a", "2"}}, {}, "x").error().code == "too_many_channels");
-  CHECK(by_address.attach({{"a", "1"}}, {}, "x").has_value());
-  CHECK(by_address.attach({{"a", "2"}}, {}, "y").has_value());
-  by_address.feed.detach(0, first->channel, Form{}, "x");
-  by_address.feed.detach(0, first->channel, Form{}, "x");
-  CHECK(by_address.attach({{"a", "2"}}, {}, "x").has_value());
+TEST_CASE("an address may bring so many channels to life and no more, until one of them has gone") {
+  World world({.channels = 100, .channels_per_address = 2});
+  const auto first = world.attach({{"a", "1"}}, {}, "x");
+  REQUIRE(first.has_value());
+  // Asking by HTTP is bringing to life, too; and to have left does not help, for the channel is polled on for a while.
+  std::optional<Document> got;
+  world.feed.get_channel("news", {{"a", "2"}}, {.address = "x", .access = nullptr},
+                         world.on_loop([&](Document reply) { got = std::move(reply); }));
+  world.run_until([&] { return world.demand.size() == 2; });
+  world.feed.detach(0, first->channel, Form{});
+  world.run_until([&] { return world.demand.size() == 3; });
+  CHECK(world.attach({{"a", "3"}}, {}, "x").error().code == "too_many_channels");
+  world.feed.get_channel("news", {{"a", "3"}}, {.address = "x", .access = nullptr},
+                         world.on_loop([&](Document reply) { got = std::move(reply); }));
+  world.run_until([&] { return got.has_value(); });
+  CHECK_THAT(got->json, Catch::Contains("too_many_channels"));
+  // What others brought to life is there for all.
+  CHECK(world.attach({{"a", "3"}}, {}, "y").has_value());
+  CHECK(world.attach({{"a", "3"}}, {}, "x").has_value());
+  world.hub.idle(make_channel_id("news", {{"a", "1"}}));
+  CHECK(world.attach({{"a", "4"}}, {}, "x").has_value());
 }
 
 TEST_CASE("GET of a channel is demand, waits for its first poll, and has a tag that follows its content") {
@@ -185,7 +207,7 @@ TEST_CASE("a channel whose polls have stopped is remembered, so that its log goe
   World world;
   const auto first = world.attach();
   world.poll(R"([{"id":1}])");
-  world.feed.detach(0, first->channel, Form{}, "a");
+  world.feed.detach(0, first->channel, Form{});
   world.run_until([&] { return world.demand.size() == 2; });
   world.hub.idle(make_channel_id("news", {}));
   const auto again = world.attach({}, to_text({first->head.epoch, 1}));
@@ -197,7 +219,7 @@ TEST_CASE("a channel whose polls have stopped is remembered, so that its log goe
 TEST_CASE("a channel whose last subscriber left during a poll may go the moment that poll ends") {
   World world;
   const auto attached = world.attach();
-  world.feed.detach(0, attached->channel, Form{}, "a");
+  world.feed.detach(0, attached->channel, Form{});
   world.run_until([&] { return world.demand.size() == 2; });
   bool done = false;
   const auto rules = std::make_shared<const CommitRules>(CommitRules{.diff = {.id_field = "id"}});
@@ -293,4 +315,53 @@ TEST_CASE("the list of channels says of each where it stands") {
   CHECK(entry.at("position") == "0000000000000007:1");
   CHECK(entry.at("last_poll").is_string());
   for (const char* field : {"channel", "params", "state", "reason", "next_poll"}) CHECK(entry.contains(field));
+}
+
+TEST_CASE("A result that is known to change nothing is answered while the store thread is busy, another is not") {
+  World world;
+  REQUIRE(world.attach());
+  const auto rules = std::make_shared<const CommitRules>(CommitRules{.diff = {.id_field = "id"}, .complete = true});
+  const auto hand_in = [&world](const std::shared_ptr<const CommitRules>& under, const std::string& items,
+                                std::optional<PollOutcome>& got) {
+    Schedule schedule;
+    schedule.last_poll = std::chrono::system_clock::now();
+    world.hub.commit(make_channel_id("news", {}), under, R"({"status_code":200,"result":)" + items + "}", schedule,
+                     [&got](const PollOutcome& outcome) { got = outcome; });
+  };
+  std::optional<PollOutcome> first;
+  hand_in(rules, R"([{"id":"a"},{"n":1}])", first);
+  world.run_until([&] { return first.has_value(); });
+  REQUIRE(first->head.offset == 1);
+
+  std::promise<void> release;
+  world.store.read([wait = std::make_shared<std::future<void>>(release.get_future())](Store&) { wait->get(); },
+                   [](const std::string&) {});
+  std::optional<PollOutcome> same;
+  hand_in(rules, R"([{"id":"a"},{"n":1}])", same);
+  world.run_until([&] { return same.has_value(); });
+  CHECK(same->kind == PollOutcome::Kind::committed);
+  CHECK(same->events == nullptr);
+  CHECK(same->head == first->head);
+  CHECK(same->items == 1);
+  CHECK(same->skipped == 1);
+
+  std::optional<PollOutcome> other_result;
+  std::optional<PollOutcome> other_rules;
+  const auto new_rules = std::make_shared<const CommitRules>(*rules);
+  hand_in(new_rules, R"([{"id":"a"},{"n":1}])", other_rules);
+  hand_in(rules, R"([{"id":"b"}])", other_result);
+  const auto begin = std::chrono::steady_clock::now();
+  world.run_until([&] { return std::chrono::steady_clock::now() - begin > 50ms; });
+  CHECK_FALSE(other_rules);
+  CHECK_FALSE(other_result);
+  release.set_value();
+  world.run_until([&] { return other_rules && other_result; });
+  CHECK(other_result->events != nullptr);
+
+  // `a` is missing now: the next poll decides, even one that says the same.
+  std::optional<PollOutcome> deciding;
+  hand_in(rules, R"([{"id":"b"}])", deciding);
+  world.run_until([&] { return deciding.has_value(); });
+  REQUIRE(deciding->events != nullptr);
+  CHECK(deciding->events->events.at(0).change.kind == ChangeKind::removed_item);
 }

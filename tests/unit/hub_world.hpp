@@ -49,7 +49,9 @@ struct World {
       if (fetcher != "news") return std::unexpected(FeedError{"unknown_channel", "no"});
       return make_channel_id(fetcher, params);
     };
-    h.want = [this](const ChannelId& id, const Schedule&) { demand.push_back("want " + id.text); };
+    h.want = [this](const ChannelId& id, const Schedule&, bool waits) {
+      demand.push_back((waits ? "want " : "want without haste ") + id.text);
+    };
     h.unwant = [this](const ChannelId& id) { demand.push_back("unwant " + id.text); };
     h.describe_fetchers = [](const std::optional<std::string>&) {
       return Document{.status = 200,

@@ -10,10 +10,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "keys_support.hpp"
@@ -21,6 +23,12 @@
 namespace keys_test {
 
 namespace {
+
+// How long a test is: from the environment, or short.
+int number_from(const char* name, int otherwise) {
+  const char* const given = std::getenv(name);
+  return given == nullptr ? otherwise : std::atoi(given);
+}
 
 // Starts restream-keys with `value` on its standard input; `trace` stops it at exec. Called on several threads, so it
 // throws where a test would say REQUIRE, which is for one thread only.
@@ -129,45 +137,58 @@ TEST_CASE("a writer killed at random leaves the old keystore or the new one") {
   const auto begin = std::chrono::steady_clock::now();
   REQUIRE(store.run({"set", "f", "k"}, "value").code == 0);
   const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
-  const char* wanted = std::getenv("RESTREAM_KEYS_KILLS");  // 1000 for a long run
-  const int kills = wanted == nullptr ? 30 : std::atoi(wanted);
+  const int kills = number_from("RESTREAM_KEYS_KILLS", 30);  // 1000 for a long run
   std::minstd_rand random(1);
   std::string current = "value";
+  int replaced = 0;
   for (int i = 0; i < kills; ++i) {
     const std::string next = "value " + std::to_string(i);
     const pid_t child = start(store.arguments({"set", "f", "k"}), next, false);
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % static_cast<unsigned>(whole.count() + 1)));
+    // Half as long again as one takes, so that the end of the write is hit as often as its beginning.
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % static_cast<unsigned>(whole.count() * 3 / 2 + 1)));
     kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
     const std::string found = store.get("f", "k");
     if (found != current && found != next) FAIL("kill " << i << ": " << found);
+    replaced += found == next ? 1 : 0;
     current = found;
   }
+  if (kills > 30) WARN(kills << " kills, of which " << replaced << " came after the new keystore was in place");
 }
 
 TEST_CASE("two writers at once lose nothing") {
   const Store store;
-  constexpr int kEach = 15;
+  constexpr int kNames = 20;
+  const std::chrono::seconds length(number_from("RESTREAM_KEYS_SECONDS", 0));  // 60 for a long run
+  const auto end = std::chrono::steady_clock::now() + length;
   std::atomic<int> failures = 0;
-  const auto write_many = [&](const std::string& fetcher) {
-    for (int i = 0; i < kEach; ++i) {
-      const pid_t child = start(store.arguments({"set", fetcher, "k" + std::to_string(i)}), "v", false);
+  std::atomic<int> writes = 0;
+  const auto value_of = [](int write) { return "value " + std::to_string(write); };
+  // Gives how many it wrote: some of each name, or as many as there is time for.
+  const auto write_many = [&](const std::string& fetcher, int& count) {
+    while (count < kNames || std::chrono::steady_clock::now() < end) {
+      const std::string name = "k" + std::to_string(count % kNames);
+      const pid_t child = start(store.arguments({"set", fetcher, name}), value_of(count), false);
       int status = 0;
       waitpid(child, &status, 0);
       if (status != 0) ++failures;
+      ++count;
+      ++writes;
     }
   };
-  std::thread first(write_many, "a");
-  std::thread second(write_many, "b");
+  int of_a = 0;
+  int of_b = 0;
+  std::thread first(write_many, "a", std::ref(of_a));
+  std::thread second(write_many, "b", std::ref(of_b));
   first.join();
   second.join();
+  if (length.count() > 0) WARN(writes << " writes in " << length.count() << " s");
   CHECK(failures == 0);
-  CHECK(store.gen() == 1 + 2 * kEach);
-  for (int i = 0; i < kEach; ++i) {
-    CHECK(store.get("a", "k" + std::to_string(i)) == "v");
-    CHECK(store.get("b", "k" + std::to_string(i)) == "v");
-  }
+  CHECK(store.gen() == 1 + static_cast<std::uint64_t>(writes));
+  for (const auto& [fetcher, count] : {std::pair("a", of_a), std::pair("b", of_b)})
+    for (int i = count - kNames; i < count; ++i)
+      CHECK(store.get(fetcher, "k" + std::to_string(i % kNames)) == value_of(i));
 }
 
 TEST_CASE("two who init at once agree on one keystore and one key") {

@@ -25,7 +25,7 @@ class Run {
     feed.read_snapshot = [this](ChannelNumber, Form form, auto reply) {
       pending_ = [this, form, reply] { return snapshot(form.framing, reply); };
     };
-    feed.detach = [this](ServeNumber, ChannelNumber, Form, const std::string&) { attached_ = false; };
+    feed.detach = [this](ServeNumber, ChannelNumber, Form) { attached_ = false; };
     wire.connection->on_room = [this] {
       if (subscriptions_) subscriptions_->on_room();
     };

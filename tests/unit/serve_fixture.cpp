@@ -80,8 +80,8 @@ Feed FakeCore::feed() {
       return done(std::unexpected(FeedError{.code = "unauthorized", .message = "not for you"}));
     ++attaches_;
     last_address = request.visitor.address;
-    const std::string key = std::to_string(request.serve) + '/' + std::to_string(one.number) + '/' +
-                            std::to_string(request.form.index()) + '/' + request.visitor.address;
+    const std::string key =
+        std::to_string(request.serve) + '/' + std::to_string(one.number) + '/' + std::to_string(request.form.index());
     ++counts_[key];
     Attached attached{.channel = one.number,
                       .form = request.form,
@@ -101,11 +101,10 @@ Feed FakeCore::feed() {
                                R"({"type":"status",)" + *one.label + R"(,"state":")" + status_at_attach + "\"}");
     answer(hold_attach, [done = std::move(done), attached] { done(attached); });
   };
-  feed.detach = [this](ServeNumber serve, ChannelNumber number, Form form, const std::string& address) {
+  feed.detach = [this](ServeNumber serve, ChannelNumber number, Form form) {
     const std::scoped_lock lock(mutex_);
     ++detaches_;
-    --counts_[std::to_string(serve) + '/' + std::to_string(number) + '/' + std::to_string(form.index()) + '/' +
-              address];
+    --counts_[std::to_string(serve) + '/' + std::to_string(number) + '/' + std::to_string(form.index())];
   };
   feed.resolve = [this](const std::string& fetcher, const Params& params,
                         const std::function<void(std::expected<Feed::Resolved, FeedError>)>& done) {

@@ -201,7 +201,10 @@ TEST_CASE("a compressed message is told as what it was, where that was agreed on
 
 TEST_CASE("of the extensions that a client offers, the first permessage-deflate that we can take is accepted") {
   const auto accept = [](std::string_view offers) {
-    return accept_deflate(Request{.headers = {{"sec-websocket-extensions", std::string(offers)}}});
+    return accept_deflate(Request{.headers = {{"sec-websocket-extensions", std::string(offers)}}}).extension;
+  };
+  const auto compresses = [](std::string_view offers) {
+    return accept_deflate(Request{.headers = {{"sec-websocket-extensions", std::string(offers)}}}).ours;
   };
   const std::string plain = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
   CHECK(accept("permessage-deflate") == plain);
@@ -210,8 +213,13 @@ TEST_CASE("of the extensions that a client offers, the first permessage-deflate 
   CHECK(accept("x-webkit-deflate-frame, permessage-deflate; client_no_context_takeover") == plain);
   CHECK(accept("permessage-deflate; server_max_window_bits=15") == plain + "; server_max_window_bits=15");
   CHECK(accept("permessage-deflate; server_max_window_bits=10, permessage-deflate") == plain);
+  // A smaller window than ours is agreed to, and that client is sent plain messages.
+  CHECK(accept("permessage-deflate; server_max_window_bits=8") == plain + "; server_max_window_bits=8");
+  CHECK_FALSE(compresses("permessage-deflate; server_max_window_bits=8"));
+  CHECK(compresses("permessage-deflate; server_max_window_bits=15"));
+  CHECK(compresses("permessage-deflate; server_max_window_bits=9, permessage-deflate"));
   for (const std::string_view offers :
-       {"", "permessage-deflat", "permessage-deflate; server_max_window_bits=10", "permessage-deflate; what",
+       {"", "permessage-deflat", "permessage-deflate; server_max_window_bits=7", "permessage-deflate; what",
         "permessage-deflate; server_no_context_takeover=1", "permessage-deflate; client_max_window_bits=7",
         "permessage-deflate; client_max_window_bits=16", "permessage-deflate; server_max_window_bits",
         "permessage-deflate; client_max_window_bits; client_max_window_bits", ";", ",,,"})

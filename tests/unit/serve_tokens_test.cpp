@@ -64,9 +64,25 @@ TEST_CASE("a ticket is good once, for thirty seconds") {
   CHECK_FALSE(tickets.redeem(*ticket, start + Seconds(29)));
   CHECK_FALSE(tickets.redeem(*tickets.issue(tokens.find("a"), start), start + Seconds(30)));
   CHECK_FALSE(tickets.redeem("", start));
-  for (int i = 0; i < 10000; ++i) tickets.issue(tokens.find("a"), start);
-  CHECK_FALSE(tickets.issue(tokens.find("a"), start + Seconds(29)));
-  CHECK(tickets.issue(tokens.find("a"), start + Seconds(31)));
+}
+
+TEST_CASE("a token that takes all the tickets it can leaves the others theirs, until its own are too old") {
+  Tickets tickets;
+  const SteadyTime start = std::chrono::steady_clock::now();
+  std::vector<TokenEntry> entries;
+  for (int i = 0; i < 12; ++i) entries.push_back(entry("token-" + std::to_string(i)));
+  const Tokens tokens(entries);
+  for (int i = 0; i < 1000; ++i) REQUIRE(tickets.issue(tokens.find("token-0"), start));
+  CHECK_FALSE(tickets.issue(tokens.find("token-0"), start + Seconds(29)));
+  CHECK(tickets.issue(tokens.find("token-1"), start + Seconds(29)));
+  CHECK(tickets.issue(tokens.find("token-0"), start + Seconds(31)));
+  // All together there are 10,000.
+  std::size_t issued = 0;
+  for (int round = 0; round < 1000; ++round)
+    for (int i = 0; i < 12; ++i)
+      if (tickets.issue(tokens.find("token-" + std::to_string(i)), start + Seconds(40))) ++issued;
+  CHECK(issued < 10000);
+  CHECK_FALSE(tickets.issue(tokens.find("token-11"), start + Seconds(40)));
 }
 
 TEST_CASE("without a token everything but health is 401") {

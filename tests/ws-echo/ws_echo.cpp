@@ -59,10 +59,11 @@ class Echo : public Session, public std::enable_shared_from_this<Echo> {
   void open(std::size_t head_size) {
     const auto request = parse_request(std::string_view(head_).substr(0, head_size));
     if (!request || !request->upgrade() || handshake_refusal(*request)) return connection_->abort();
-    const std::string extension = accept_deflate(*request);
-    if (!extension.empty()) deflater_ = std::make_unique<Deflater>();
-    connection_->send(std::make_shared<const std::string>(handshake_bytes(*request, "ws-echo", "", extension)));
-    stream_ = std::make_unique<WsStream>(connection_, head_.substr(head_size), message_limit, !extension.empty());
+    const Deflating agreed = accept_deflate(*request);
+    if (agreed.ours) deflater_ = std::make_unique<Deflater>();
+    connection_->send(std::make_shared<const std::string>(handshake_bytes(*request, "ws-echo", "", agreed.extension)));
+    stream_ =
+        std::make_unique<WsStream>(connection_, head_.substr(head_size), message_limit, !agreed.extension.empty());
     head_.clear();
     read();
   }

@@ -1,0 +1,96 @@
+// What polls leave behind besides items: counts, and lines in the log.
+#include <algorithm>
+#include <array>
+
+#include "fetch/call_places.hpp"
+#include "fetch/plugin_http.hpp"
+#include "fetch_world.hpp"
+
+using namespace restream;
+using namespace restream::test;
+
+TEST_CASE("items without an id or with one twice are told of when their number changes, and counted each time") {
+  World world;
+  world.load();
+  world.fetcher.want(world.home(), {});
+  const auto warned = [&world] {
+    return std::ranges::count_if(world.lines, [](const auto& line) {
+      return line.first == LogLevel::warning && line.second.find("items without an id") != std::string::npos;
+    });
+  };
+  const auto poll = [&world](std::size_t skipped, std::size_t repeated) {
+    world.core.advance(100s);
+    world.answer(R"({"status_code":200,"result":[]})");
+    world.commit({.skipped = skipped, .repeated = repeated});
+  };
+  for (int i = 0; i < 5; ++i) poll(2, 1);
+  CHECK(warned() == 1);
+  poll(2, 3);
+  CHECK(warned() == 2);
+  poll(0, 0);
+  CHECK(warned() == 2);
+  poll(2, 3);
+  CHECK(warned() == 3);
+  CHECK(world.fetcher.counts().skipped == 14);
+  CHECK(world.fetcher.counts().repeated == 11);
+}
+
+TEST_CASE("of a poll's several answers each wish counts as the longest of them, and the status of the last one") {
+  const WallTime now{Seconds(1'800'000'000)};
+  const auto answer = [](int status, HttpHeaders headers) {
+    HttpResponse response;
+    response.status = status;
+    response.headers = std::move(headers);
+    return HttpResult(std::move(response));
+  };
+  PluginReply reply;
+  note_answer(reply, answer(200, {{"cache-control", "max-age=300"}, {"x-poll-interval", "60"}, {"retry-after", "7"}}),
+              now);
+  const Hints last = note_answer(reply, answer(429, {{"x-poll-interval", "90"}, {"retry-after", "5"}}), now);
+  CHECK(reply.http_status == 429);
+  CHECK(reply.hints.fresh_for == 300s);
+  CHECK(reply.hints.poll_interval == 90s);
+  CHECK(reply.hints.retry_after == 7s);
+  CHECK(last.retry_after == 5s);
+  CHECK_FALSE(last.fresh_for);
+  note_answer(reply, std::unexpected(HttpError{.problem = HttpProblem::timeout, .message = "too slow"}), now);
+  CHECK(reply.http_problem == HttpProblem::timeout);
+  CHECK(reply.hints.fresh_for == 300s);
+}
+
+namespace {
+
+// As many as there is room for.
+std::size_t fill(CallPlaces& places, CallPlaces::Owner owner, CallTrust trust) {
+  std::size_t taken = 0;
+  for (; places.has(owner, trust); ++taken) places.take(owner, trust);
+  return taken;
+}
+
+}  // namespace
+
+TEST_CASE("a fetcher all of whose channels begin to hang leaves places to the plugin's other fetchers") {
+  CallPlaces places;
+  const int hanging = 0;
+  const int healthy = 0;
+  CHECK(fill(places, &hanging, CallTrust::proven) == 80);
+  CHECK(places.has(&healthy, CallTrust::proven));
+  CHECK(places.has(nullptr, CallTrust::proven));
+  CHECK(fill(places, &healthy, CallTrust::proven) == 40);
+  CHECK_FALSE(places.has(nullptr, CallTrust::proven));
+  places.give_back(&hanging, CallTrust::proven);
+  CHECK(places.has(&hanging, CallTrust::proven));
+  CHECK(places.has(&healthy, CallTrust::proven));
+  for (int i = 0; i < 79; ++i) places.give_back(&hanging, CallTrust::proven);
+  CHECK(fill(places, &hanging, CallTrust::proven) == 80);
+}
+
+TEST_CASE("calls that are not trusted leave places to those that are") {
+  CallPlaces places;
+  const std::array<int, 3> fetchers{};
+  CHECK(fill(places, &fetchers[0], CallTrust::failed) == 40);
+  CHECK(fill(places, &fetchers[1], CallTrust::fresh) == 40);
+  CHECK(fill(places, &fetchers[2], CallTrust::proven) == 40);
+  places.give_back(&fetchers[0], CallTrust::failed);
+  CHECK(places.has(&fetchers[0], CallTrust::failed));
+}
