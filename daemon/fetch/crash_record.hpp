@@ -1,4 +1,5 @@
-// How soon a plugin's host is started again after it crashed or was killed for a call that did not return, and when it is left alone: pure.
+// How soon a plugin's host is started again after it crashed or was killed for a call that did not return, and when it
+// is left alone: pure.
 #pragma once
 
 #include <cstddef>
