@@ -85,15 +85,15 @@ class JsonWalk {
     return at;
   }
 
-  // Past the value that begins at `at`: brackets of both kinds are counted, nothing more.
-  [[nodiscard]] std::size_t skip_value(std::size_t at) const {
+  // Past the value that begins at `at`, inside `depth` others: brackets of both kinds are counted, nothing more.
+  [[nodiscard]] std::size_t skip_value(std::size_t at, int depth = 0) const {
     if (at >= text_.size()) return npos;
     if (text_[at] == '"') return past_string(at);
     if (text_[at] != '[' && text_[at] != '{') {
       const std::size_t end = text_.find_first_of(",]} \n\r\t", at);
       return end == at ? npos : end;
     }
-    int depth = 0;
+    const int outside = depth;
     for (std::size_t i = at; i < text_.size(); ++i) {
       const char c = text_[i];
       if (c == '"') {
@@ -101,7 +101,7 @@ class JsonWalk {
       } else if (c == '[' || c == '{') {
         if (++depth > max_nesting) return npos;
       } else if (c == ']' || c == '}') {
-        if (--depth == 0) return i + 1;
+        if (--depth == outside) return i + 1;
       }
     }
     return npos;
@@ -123,7 +123,7 @@ class JsonWalk {
       at = skip_space(end);
       if (at >= text_.size() || text_[at] != ':') return npos;
       const std::size_t value = skip_space(at + 1);
-      at = skip_value(value);
+      at = skip_value(value, 1);
       if (at == npos) return npos;
       if (name == key) found = text_.substr(value, at - value);
       at = skip_space(at);
