@@ -89,13 +89,13 @@ async function measure({ delays }) {
   await sleep(SETTLE_MS);
   delays.length = 0;
   await eventually(() => delays.length >= SAMPLES, { within: seconds(40), what: `${SAMPLES} deliveries` });
-  const sorted = delays.toSorted((a, b) => a - b);
+  const sorted = [...delays].sort((a, b) => a - b);
   const quantile = (part) => sorted[Math.floor((sorted.length - 1) * part)];
   return { p50: quantile(0.5), p99: quantile(0.99), count: sorted.length };
 }
 const shown = ({ p50, p99 }) => `p50 ${p50.toFixed(1)} p99 ${p99.toFixed(1)} ms`;
 
-const middle = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const middle = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 // Half as much again, and the scheduler's share: half a dozen of the bad plugins never sleep, on perhaps two cores. Each
 // delivery is a chain of some eight wake-ups (the API, http, core, the plugin's process and back, store, serve, the

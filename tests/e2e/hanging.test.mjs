@@ -22,7 +22,7 @@ async function manyUpstreams() {
   return { port: server.address().port, healthy, hung };
 }
 
-const p99 = (values) => values.toSorted((a, b) => a - b)[Math.ceil(values.length * 0.99) - 1];
+const p99 = (values) => [...values].sort((a, b) => a - b)[Math.ceil(values.length * 0.99) - 1];
 
 async function delays(upstream, forMs) {
   const from = upstream.healthy.length;
