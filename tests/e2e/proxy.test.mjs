@@ -10,7 +10,7 @@ import { subscriber as connect } from "./subscriber.mjs";
 const upstream = await startUpstream();
 const daemon = await startDaemon({
   upstream,
-  config: { listen: { trusted_proxies: ["127.0.0.1"] }, limits: { connections_per_address: 2, channels_per_address: 1 } },
+  config: { listen: { trusted_proxies: ["127.0.0.1"] }, limits: { connections_per_address: 2, channels_per_address: 1 }, log: { level: "debug" } },
 });
 const plain = await startDaemon({ upstream, config: { limits: { connections_per_address: 2 } } });
 const front = await startDaemon({ upstream, config: { listen: { trusted_proxies: ["127.0.0.1"] } } });
@@ -92,6 +92,14 @@ test("who is no trusted proxy is not believed", async () => {
   const told = { "x-forwarded-proto": "https", "x-forwarded-host": "app.example" };
   await eventually(async () => (await curl(`${plain.url}/channels`)).status === 200, { what: "a place again" });
   await assert.rejects(open(plain.url, told, "https://app.example"), /403/);
+});
+
+test("the log names the client, not the proxy", async () => {
+  const client = await open(daemon.url, forwarded("203.0.113.7"));
+  for (let i = 0; i < 10; ++i) client.send("nonsense");
+  assert.equal((await client.waitForClose()).code, 1008);
+  const [, address] = await daemon.waitForLine(/closing a WebSocket.*address=(\S+) code=1008/);
+  assert.equal(address, "203.0.113.7");
 });
 
 test("a page's origin is compared with what the client connected to", async () => {
