@@ -1,8 +1,9 @@
 // Plugins come, change and go while the daemon runs, and subscribers stay connected.
 import assert from "node:assert/strict";
 import { readdirSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { eventually, Replica, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
+import { BUILD, eventually, Replica, run, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
 import { by, fetcher, file, following, hosts, isStatus, overwrite, PROMISE, rename, start, unharmed } from "./hot.mjs";
 
 const ROUNDS = Number(process.env.RESTREAM_TEST_REPLACEMENTS ?? 10);
@@ -282,15 +283,35 @@ describe("a removed file", () => {
   });
 });
 
-test("a held plugin is released when its file changes", async () => {
-  const daemon = await start(upstream, "v1");
-  const client = await following(upstream, daemon, "held");
+// Until it is held.
+async function killFiveTimes(daemon) {
   for (let crash = 1; crash <= 5; ++crash) {
     const [pid] = await eventually(() => hosts(daemon).length === 1 && hosts(daemon), { within: seconds(30), what: "a host" });
     await eventually(async () => (await fetcher(daemon)).health.state === "live", { within: seconds(30), what: "life" });
     process.kill(Number(pid), "SIGKILL");
     await eventually(() => !hosts(daemon).includes(pid), { what: "its end" });
   }
+}
+
+test("a held plugin is released by the operator", async () => {
+  const daemon = await start(upstream, "v1");
+  const client = await following(upstream, daemon, "released");
+  await killFiveTimes(daemon);
+  await client.waitFor("status", isStatus("unavailable", "held"));
+  client.forget();
+  const socket = join(daemon.config.state.directory, "control.sock");
+  const released = await run(join(BUILD, "bin/restreamctl"), ["--socket", socket, "release", "hot"]);
+  assert.equal(released.code, 0, released.err);
+  await client.waitFor("status", isStatus("live"));
+  await upstream.setList("released", [{ id: "1", n: 2 }]);
+  await client.waitFor("updated_item", ({ item }) => item.n === 2);
+  await daemon.stop();
+});
+
+test("a held plugin is released when its file changes", async () => {
+  const daemon = await start(upstream, "v1");
+  const client = await following(upstream, daemon, "held");
+  await killFiveTimes(daemon);
   await client.waitFor("status", isStatus("unavailable", "held"));
   client.forget();
   overwrite(daemon, "v2");
