@@ -6,8 +6,10 @@ const told = (value) => (typeof value === "string" ? value : "");
 
 function quotaText(quota) {
   if (!quota) return "none declared";
+  // What is known of the API's answers alone may lack the calls, the window, or both.
+  const calls = quota.calls === null ? "" : quota.per === null ? `${quota.calls} calls` : `${quota.calls} a ${quota.per}`;
   const left = quota.left === null ? "what is left is not counted" : `${quota.left} left`;
-  return `${quota.calls} a ${quota.per}, ${left}${quota.renews ? `, renews ${timeText(quota.renews)}` : ""}`;
+  return [calls, left, quota.renews && `renews ${timeText(quota.renews)}`].filter(Boolean).join(", ");
 }
 
 function keyTexts(keys) {
