@@ -180,7 +180,7 @@ void Hub::Impl::commit(const ChannelId& id, std::shared_ptr<const CommitRules> r
                                              .schedule = schedule,
                                              .done = std::move(done),
                                              .poll = std::move(poll)});
-  // Most polls find nothing new. Those stay on this thread: two changes of thread are a quarter of what a poll costs.
+  // Most polls find nothing new. Those stay on this thread, which spares them two changes of thread.
   const auto& before = channel->repeatable;
   if (before && around.store.problem().empty() && before->result == one->result && before->rules == one->rules &&
       one->now >= before->from && one->now < before->until) {
