@@ -90,6 +90,27 @@ TEST_CASE("a channel without events has an empty snapshot without a read, and it
   CHECK(rig.core.reads() == 0);
 }
 
+TEST_CASE("a close names no position whose snapshot was not sent") {
+  Rig rig;
+  rig.core.append("news", 3);
+  Client waiting = rig.open();
+  Client both = rig.open();
+  both.subscribe("other", R"(,"snapshot":false)");
+  rig.core.hold_reads = true;
+  waiting.subscribe("news");
+  both.subscribe("news");
+  rig.core.publish("news", 1);
+  rig.server->drain(Millis(0), [] {});
+  const Frame without = waiting.read_frame();
+  CHECK(without.code() == 1001);
+  CHECK(without.reason() == "the server is shutting down");
+  // That of another subscription is as good as ever.
+  const Frame close = both.read_frame();
+  CHECK(close.code() == 1001);
+  CHECK(close.reason() == "the server is shutting down; resume from " + at(0));
+  rig.core.release();
+}
+
 TEST_CASE("a batch that was sent already is skipped, one that overlaps or leaves a gap is read from the log") {
   Rig rig;
   Client client = rig.open();
