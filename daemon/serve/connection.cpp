@@ -1,5 +1,7 @@
 #include "serve/connection.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -205,7 +207,18 @@ void Connection::abort() {
 
 bool Connection::stalled(SteadyTime now) const { return outbox_.queued() > 0 && now - progress_ >= stall_limit; }
 
+// The kernel asks for more only when a good part of what it has is gone. One who reads a little at a time takes longer
+// than stall_limit for that, but what is not acknowledged yet becomes less meanwhile.
+void Connection::watch_peer(SteadyTime now) {
+  int left = 0;
+  if (outbox_.queued() > 0 && ::ioctl(socket_.native_handle(), SIOCOUTQ, &left) == 0 && left < in_kernel_)
+    progress_ = now;
+  in_kernel_ = left;
+}
+
 void Connection::tick(SteadyTime now) {
+  if (closed_) return;
+  watch_peer(now);
   if (now >= deadline_ || (ending_ && stalled(now))) abort();
 }
 

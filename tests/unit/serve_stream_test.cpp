@@ -242,6 +242,29 @@ TEST_CASE("one that takes no byte for ten seconds is closed with 1013 and a posi
   CHECK(slow.read_frame().opcode == -1);
 }
 
+TEST_CASE("one that takes a little all the time stays, however long the kernel asks for no more") {
+  Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
+  rig.clock.stop();
+  Client slow = rig.open(4096);
+  Client stream = rig.client(4096);
+  slow.subscribe("news", R"(,"snapshot":false)");
+  stream.stream("/channels/news?_snapshot=false");
+  stream.read_event();
+  for (int i = 0; i < 60; ++i) rig.core.publish("news", 5, 10000);
+  std::this_thread::sleep_for(Millis(300));
+  std::uint64_t offset = 0;
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 3; ++j) {
+      REQUIRE(slow.read_json()["position"] == at(++offset));
+      REQUIRE(stream.read_event().id == at(offset));
+    }
+    rig.clock.forward(Seconds(6));
+    std::this_thread::sleep_for(Millis(1200));  // each is looked at once a second
+  }
+  CHECK(rig.core.attached() == 2);
+  expect_events(slow, offset + 1, 300);
+}
+
 TEST_CASE("one that doesn't take the close either is hung up on") {
   Rig rig([](ServerOptions& options) { options.connections = 1; });
   Client slow = rig.open(4096);
