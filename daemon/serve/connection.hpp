@@ -64,7 +64,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void when_room(std::move_only_function<void()> go_on);
 
   // Half-closes once everything is flushed. The session goes on reading, until the peer closes or time is up: a few
-  // seconds from the flush or, when `bounded`, from now.
+  // seconds from the flush. Before it, as long as the peer takes what is queued; when `bounded`, for a minute at most,
+  // or a few seconds once the server is going away.
   void end(bool bounded);
   // As end(), and reads from now on, dropping what comes. The session must not be reading.
   void drain_and_close(bool bounded);
@@ -104,6 +105,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool plain_on_tls_ = false;
   bool waiting_ = false;
   bool ending_ = false;
+  bool bounded_ = false;
   bool shut_down_ = false;
   bool draining_ = false;
   bool peer_done_ = false;
