@@ -44,8 +44,8 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
 
   // Up to where a subscription was sent.
   static Position position(const Subscription& subscription);
-  // A position to resume from, of a subscription that is behind if there is one. Those that wait for their snapshot have
-  // none. Empty: there is no other.
+  // A position to resume from, of a subscription that is behind if there is one. Those that wait for their snapshot
+  // have none. Empty: there is no other.
   [[nodiscard]] std::string resume_position() const;
 
   // Sends an `error` message about `request`.
@@ -60,6 +60,7 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   void send(const Subscription& subscription, const Frames& bytes, Outbox::Kind kind = Outbox::Kind::other);
   void greet(Subscription& subscription, const Attached& attached);
   void settle(Subscription& subscription);
+  [[nodiscard]] bool goes_straight(const Subscription& subscription) const;
   void take(Subscription& subscription, const Frames& bytes, std::uint64_t last, std::uint64_t told, Outbox::Kind kind);
   [[nodiscard]] bool early(const Subscription& subscription) const;
   [[nodiscard]] bool has_room(const Subscription& subscription, const Frames& bytes) const;
