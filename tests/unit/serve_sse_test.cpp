@@ -311,6 +311,7 @@ TEST_CASE("a stream of which nothing is taken for ten seconds ends, and resumes 
 
 TEST_CASE("a stream whose position has left the log ends") {
   Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
+  rig.clock.stop();
   Client slow = rig.client(4096);
   slow.stream("/channels/news?_snapshot=false");
   CHECK(slow.read_event().event == "subscribed");
