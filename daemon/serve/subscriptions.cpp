@@ -61,6 +61,7 @@ void Subscriptions::greet(Subscription& subscription, const Attached& attached) 
   if (empty) subscription.awaiting_snapshot = false;
   const std::string json = subscribed_json(*subscription.label, from, attached.resumed);
   const bool no_id = ids_ && subscription.awaiting_snapshot;
+  if (no_id) ids_->forget(subscription.id_place);
   send(subscription, encode(framing_, "subscribed", no_id ? "" : to_text(from), json, *subscription.label));
   // A reader that loses the stream before it has the snapshot must not resume behind it: this block has no data, so it
   // is no event, and makes readers forget the id.
@@ -69,6 +70,10 @@ void Subscriptions::greet(Subscription& subscription, const Attached& attached) 
   if (empty)
     send(subscription, encode(framing_, "snapshot", to_text(from), snapshot_json(*subscription.label, from, {}),
                               *subscription.label));
+}
+
+void Subscriptions::named_twice(std::size_t id_place) {
+  if (ids_) ids_->forget(id_place);
 }
 
 void Subscriptions::send(const Subscription& subscription, const Frames& bytes, Outbox::Kind kind) {
@@ -131,9 +136,12 @@ void Subscriptions::on_batch(Subscription& subscription, const Announcement& ann
   // The snapshot will be of this batch or a later one.
   if (subscription.awaiting_snapshot || announcement.last <= subscription.cursor()) return;
   const std::size_t form = subscription.form.index();
-  // Every filter in use is in every announcement.
-  const auto* filtered = subscription.form.filter == 0 ? nullptr : announcement.find(subscription.form.filter);
-  const Frames& bytes = filtered == nullptr ? announcement.frames[form] : filtered->frames[form];
+  const bool plain = subscription.form.filter == 0;
+  const auto* filtered = plain ? nullptr : announcement.find(subscription.form.filter);
+  // Every filter in use is in every announcement. Were one not, its subscribers would not be told what is not theirs,
+  // but read the log.
+  static const Frames none;
+  const Frames& bytes = plain ? announcement.frames[form] : filtered != nullptr ? filtered->frames[form] : none;
   const std::uint64_t told = filtered == nullptr ? announcement.last - announcement.after : filtered->told;
   const bool next = bytes && announcement.after == subscription.cursor() && !subscription.reading;
   if (next && (told == 0 || has_room(subscription, bytes))) {

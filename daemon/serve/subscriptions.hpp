@@ -34,6 +34,8 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   // Sends `subscribed`, then whatever is due. The attach is detached when the subscription goes.
   // `id_place`: which of the channels of `ids` it is.
   void add(const Attached& attached, const Delivery& delivery, std::size_t id_place = 0);
+  // The channel at that place of `ids` is followed at another one.
+  void named_twice(std::size_t id_place);
   // Null when there is none.
   [[nodiscard]] const Subscription* find(ChannelNumber number) const;
   [[nodiscard]] std::size_t size() const { return all_.size(); }
