@@ -25,6 +25,28 @@ TEST_CASE("the first subscriber starts polling at once, and the interval runs fr
   CHECK(world.calls.size() == 1);
 }
 
+TEST_CASE("the longest of the interval and what the API asks for is the time to the next poll, and is kept") {
+  World world;
+  world.begin();
+  world.answer(R"({"status_code":200,"result":[]})", RESTREAM_OK,
+               {.retry_after = 7s, .fresh_for = 150s, .poll_interval = 200s});
+  REQUIRE(world.results.size() == 1);
+  const Schedule& kept = world.results.front().schedule;
+  CHECK(*kept.not_before - *kept.last_poll == 200s);
+  world.commit();
+  CHECK(world.last.next_poll == world.core.clock().wall() + 200s);
+  world.core.advance(200s - 1ms);
+  CHECK(world.calls.empty());
+  world.core.advance(1ms);
+  REQUIRE(world.calls.size() == 1);
+  world.answer(R"({"status_code":200,"result":[]})", RESTREAM_OK, {.poll_interval = 20s});
+  world.commit();
+  world.core.advance(100s - 1ms);
+  CHECK(world.calls.empty());
+  world.core.advance(1ms);
+  CHECK(world.calls.size() == 1);
+}
+
 TEST_CASE("fetch is asked with the channel's params, only the declared keys, and the configuration") {
   World world(FetcherSettings{.name = "news", .plugin = "news", .config = R"({"edition":7})"});
   world.load();
