@@ -299,7 +299,11 @@ Millis Budget::stretched(const Name& name, Millis interval) {
 QuotaView Budget::view() {
   const SteadyTime now = around_.clock.steady();
   const std::scoped_lock lock(mutex_);
-  QuotaView view{.limit = {}, .api_limit = quota_.api_limit(), .left = quota_.left(now), .renews = {}};
+  QuotaView view{.limit = {},
+                 .api_limit = quota_.api_limit(),
+                 .left = quota_.left(now),
+                 .left_of = quota_.left_of(now),
+                 .renews = {}};
   if (const auto renews = quota_.renews(now))
     view.renews = around_.clock.wall() + std::chrono::duration_cast<WallTime::duration>(*renews - now);
   return view;
