@@ -6,6 +6,7 @@
 #include <expected>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "config/config.hpp"
@@ -26,8 +27,9 @@ class Daemon {
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  // Starts everything and serves until SIGTERM or SIGINT. The error is a sentence.
-  std::expected<void, std::string> run();
+  // Starts everything and serves until SIGTERM or SIGINT. `listening`: a socket to take instead of binding one. The
+  // error is a sentence.
+  std::expected<void, std::string> run(std::optional<int> listening);
 
  private:
   struct Impl;

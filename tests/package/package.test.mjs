@@ -74,12 +74,24 @@ step("apt-get install gives a running service that is ready", async () => {
   packaged = machine.read(CONFIG);
 });
 
-step("it listens on loopback only", async () => {
-  const sockets = (await machine.run("cat", "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6"))
+// What the service's processes could be reached by from elsewhere: every socket of theirs, of whatever family, that
+// listens or takes datagrams. (In a machine of its own, all of TCP and UDP is in this list.)
+async function openings() {
+  const cgroup = await machine.property("ControlGroup");
+  const pids = (await machine.run("cat", `/sys/fs/cgroup${cgroup}/cgroup.procs`)).trim().split("\n");
+  const table = await machine.run("ss", "--no-header", "--tcp", "--udp", "--raw", "--packet", "--sctp", "--listening", "--numeric", "--processes");
+  return table
     .split("\n")
+    .filter((line) => [...line.matchAll(/pid=([0-9]+)/g)].some(([, pid]) => pids.includes(pid)))
     .map((line) => line.trim().split(/\s+/))
-    .filter(([number, local, , state]) => /^[0-9]+:$/.test(number) && state !== "01" && /:1F90$/.test(local));
-  assert.deepEqual(sockets.map(([, local]) => local), ["0100007F:1F90"]);
+    .map(([kind, , , , local]) => `${kind} ${local}`);
+}
+
+step("it listens on loopback only", async () => {
+  assert.deepEqual(await openings(), ["tcp 127.0.0.1:8080"]);
+  // Nor does anybody else listen because of it.
+  const all = await machine.run("ss", "--no-header", "--tcp", "--udp", "--listening", "--numeric");
+  assert.deepEqual(all.trim().split("\n").map((line) => line.trim().split(/\s+/)[4]), ["127.0.0.1:8080"]);
 });
 
 step("no key is set, and systemctl status says in one line what to do", async () => {
@@ -318,6 +330,32 @@ step("a backup is made beside the running service, and put back", async () => {
   await change(socket, again);
   await equalToDaemon(socket, again);
   await socket.close();
+});
+
+step("the socket unit is there for those who want it: a restart refuses nobody, and the first connection starts the service", async () => {
+  assert.equal((await machine.try("systemctl", "is-enabled", "restream.socket")).out.trim(), "disabled");
+  assert.notEqual((await machine.try("systemctl", "is-active", "restream.socket")).code, 0);
+  await machine.run("systemctl", "stop", "restream");
+  await machine.run("systemctl", "enable", "--now", "restream.socket");
+  await ready(); // nobody else has started it
+  assert.match(await machine.property("StatusText"), /^listening on 127\.0\.0\.1:8080;/);
+  assert.deepEqual(await openings(), ["tcp 127.0.0.1:8080"]);
+  const refused = [];
+  let asking = true;
+  const asks = (async () => {
+    for (; asking; await new Promise((resolve) => setTimeout(resolve, 20)))
+      await fetch(`${URL}/livez`).catch((error) => error.cause?.code === "ECONNREFUSED" && refused.push(error.cause));
+  })();
+  const pid = await mainPid();
+  await machine.restart();
+  await ready();
+  asking = false;
+  await asks;
+  assert.notEqual(await mainPid(), pid);
+  assert.deepEqual(refused, []);
+  await machine.run("systemctl", "disable", "--now", "restream.socket");
+  await machine.restart();
+  await ready();
 });
 
 step("an older keystore beside newer state is refused until it is accepted", async () => {
