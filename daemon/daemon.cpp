@@ -387,7 +387,7 @@ struct Daemon::Impl {
   bool said_ready = false;
 };
 
-Daemon::Daemon(Config config, std::filesystem::path file, std::filesystem::path host, std::string version,
+Daemon::Daemon(Config config, std::filesystem::path file, const std::filesystem::path& host, std::string version,
                std::unique_ptr<Store> store, const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log)
     : impl_(std::make_unique<Impl>(std::move(config), std::move(file), host, std::move(version), std::move(store), hash,
                                    std::move(keyring), std::move(keys), std::move(log))) {}

@@ -21,7 +21,7 @@ class Daemon {
  public:
   // `file` is where `config` was read, and is read again; `host` is restream-fetcher-host; `hash` names what must not
   // be written down; `keys` is what `keyring` has read already.
-  Daemon(Config config, std::filesystem::path file, std::filesystem::path host, std::string version,
+  Daemon(Config config, std::filesystem::path file, const std::filesystem::path& host, std::string version,
          std::unique_ptr<Store> store, const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log);
   ~Daemon();
   Daemon(const Daemon&) = delete;

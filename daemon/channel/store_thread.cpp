@@ -159,6 +159,7 @@ void StoreThread::Impl::take(Write write) {
 // One transaction of all that was gathered; without `all`, schedules may wait for company.
 void StoreThread::Impl::flush(bool all) {
   std::vector<Write> others;
+  others.reserve(quotas.size() + waiting.size());
   for (QuotaJob& job : quotas) others.emplace_back(QuotaWrite{std::move(job.record)});
   for (auto& [channel, one] : waiting) {
     if (one.forget) others.emplace_back(ForgetWrite{channel});

@@ -126,7 +126,7 @@ void Listener::accept_all() {
   wait();
 }
 
-void Listener::accepted(int descriptor, const std::string& address) {
+void Listener::accepted(int descriptor, std::string address) {
   if (std::exchange(exhausted_, false)) loops_.front()->log().info("accepting connections again");
   ConnectionSlot slot = ConnectionLimits::take(limits_, address, loops_.front()->proxies().trusts(address));
   if (slot.kind() == ConnectionSlot::Kind::none) {
@@ -144,7 +144,7 @@ void Listener::accepted(int descriptor, const std::string& address) {
     ::close(descriptor);
     return;
   }
-  loop.post([&loop, socket = std::move(socket), address, slot = std::move(slot)]() mutable {
+  loop.post([&loop, socket = std::move(socket), address = std::move(address), slot = std::move(slot)]() mutable {
     loop.adopt(std::move(socket), std::move(address), std::move(slot));
   });
 }

@@ -34,7 +34,7 @@ class Listener {
   std::expected<void, std::string> opened();
   void wait();
   void accept_all();
-  void accepted(int descriptor, const std::string& address);
+  void accepted(int descriptor, std::string address);
   void out_of_descriptors(int error);
 
   std::vector<Loop*> loops_;
