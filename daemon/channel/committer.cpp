@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "diff/layout.hpp"
+
 namespace restream {
 
 namespace {
@@ -12,6 +14,7 @@ namespace {
 constexpr std::uint32_t polls_until_removed = 2;
 constexpr std::chrono::hours remembered_after_leaving{7 * 24};
 constexpr std::chrono::minutes longest_deferred{1};
+constexpr std::size_t candidates_at_once = 256;  // parsed items, and told bytes, in memory
 
 // An ItemState without its id, which is the key.
 struct Known {
@@ -62,6 +65,7 @@ struct Committer::Channel {
 
   // Of the last good poll since the start; what follows saves the work when the next one says the same.
   std::optional<Fingerprint> result;
+  std::optional<Layout> layout;  // of that result, when its items are those of `order`
   std::shared_ptr<const CommitRules> rules;
   std::size_t skipped = 0;
   std::size_t repeated = 0;
@@ -85,6 +89,7 @@ struct Committer::Plan {
   std::shared_ptr<EventBatch> events;
   std::shared_ptr<const CommitRules> rules;
   Fingerprint result;
+  std::optional<Layout> layout;
   std::size_t skipped = 0;
   std::size_t repeated = 0;
   bool unchanged = false;  // the result has the same bytes as the one before
@@ -98,21 +103,23 @@ struct Committer::Plan {
   void set(const std::string& id, const Known& known, std::optional<std::string> item = {}) {
     write.items.push_back(ItemWrite{.state = state_of(id, known), .item = std::move(item)});
   }
+  // An item that is new, or has another content than before.
+  struct Candidate {
+    const SlicedItem* item;
+    ParsedItem parsed;
+    Known now;
+    const Known* before;
+  };
   void compare(Store& store, const std::vector<SlicedItem>& items, WallTime now);
+  void tell_changes(Store& store, std::vector<Candidate>& candidates, WallTime now);
   void leave_out(Store& store, const std::vector<SlicedItem>& items, WallTime now);
 };
 
 // What the result holds: new and updated items.
 void Committer::Plan::compare(Store& store, const std::vector<SlicedItem>& items, WallTime now) {
-  const DiffRules& diff = rules->diff;
-  struct Candidate {
-    const SlicedItem* item;
-    Known now;
-    const Known* before;
-  };
   std::vector<Candidate> candidates;
-  std::vector<std::string> ids;  // of the known ones: only their bytes are read
   for (const SlicedItem& item : items) {
+    if (item.seen) continue;  // and it was there at the last poll, so it is not back either
     Known state{.raw = fingerprint_bytes(item.json), .content = {}, .missing = 0, .left = {}};
     const auto found = channel->known.find(item.id);
     const Known* before = found == channel->known.end() ? nullptr : &found->second;
@@ -121,15 +128,25 @@ void Committer::Plan::compare(Store& store, const std::vector<SlicedItem>& items
       if (before->missing != 0 || before->left) set(item.id, state);  // it is back
       continue;
     }
-    state.content = content_fingerprint(item.json, diff);
+    ParsedItem parsed(item.json);
+    state.content = parsed.content(rules->diff);
     if (before != nullptr && before->content == state.content) {
       set(item.id, state);
       continue;
     }
-    candidates.push_back(Candidate{.item = &item, .now = state, .before = before});
-    if (before != nullptr) ids.push_back(item.id);
+    candidates.push_back(Candidate{.item = &item, .parsed = std::move(parsed), .now = state, .before = before});
+    if (candidates.size() == candidates_at_once) tell_changes(store, candidates, now);
   }
+  tell_changes(store, candidates, now);
+}
+
+// Of items whose content is another, or which are new. Leaves `candidates` empty.
+void Committer::Plan::tell_changes(Store& store, std::vector<Candidate>& candidates, WallTime now) {
   if (candidates.empty()) return;
+  std::vector<std::string> ids;  // of the known ones: only their bytes are read
+  for (const Candidate& candidate : candidates) {
+    if (candidate.before != nullptr) ids.push_back(candidate.item->id);
+  }
   // The content fingerprints that are kept may come from other rules; then only the told items can say what changed.
   const bool new_rules = channel->rules != rules;
   const auto told = store.items(write.channel, ids);
@@ -141,8 +158,8 @@ void Committer::Plan::compare(Store& store, const std::vector<SlicedItem>& items
       set(item.id, candidate.now, item.json);
       continue;
     }
-    const bool same = new_rules && content_fingerprint(before->second, diff) == candidate.now.content;
-    Patches patches = same ? Patches{} : make_patches(before->second, item.json);
+    const bool same = new_rules && content_fingerprint(before->second, rules->diff) == candidate.now.content;
+    Patches patches = same ? Patches{} : candidate.parsed.patches_from(before->second);
     if (same || patches.forward == "[]") {
       set(item.id, candidate.now);
       continue;
@@ -154,10 +171,16 @@ void Committer::Plan::compare(Store& store, const std::vector<SlicedItem>& items
                      .undo = std::move(patches.back)});
     set(item.id, candidate.now, item.json);
   }
+  candidates.clear();
 }
 
 // What the result lacks: items that are removed, leave, wait for a second opinion, or are forgotten.
 void Committer::Plan::leave_out(Store& store, const std::vector<SlicedItem>& items, WallTime now) {
+  const bool nobody_is_due = !channel->next_forgotten || now < *channel->next_forgotten;
+  if (nobody_is_due && std::ranges::equal(items, channel->order, {}, &SlicedItem::id)) {
+    next_forgotten = channel->next_forgotten;
+    return;  // in most polls of a long list all are in their places
+  }
   Ids present;
   for (const SlicedItem& item : items) present.insert(item.id);
   // One empty list is more often an API's hiccup than the end of everything.
@@ -209,6 +232,9 @@ Committer::~Committer() = default;
 void Committer::load(Channel& channel, ChannelRecord record) {
   channel.record = std::move(record);
   for (ItemState& state : store_.item_states(channel.record.channel)) {
+    if (state.left)
+      channel.next_forgotten =
+          std::min(channel.next_forgotten.value_or(WallTime::max()), *state.left + remembered_after_leaving);
     channel.known.emplace(
         std::move(state.id),
         Known{.raw = state.raw, .content = state.content, .missing = state.missing, .left = state.left});
@@ -260,7 +286,14 @@ std::optional<Committer::Plan> Committer::plan(const PollInput& input, bool forg
     return plan;
   }
 
-  const auto sliced = slice_result(input.result, input.rules->diff);
+  std::expected<Sliced, SliceError> sliced;
+  std::optional<Sliced> again;
+  if (channel.layout && channel.rules == input.rules)
+    again = slice_again(input.result, input.rules->diff, *channel.layout, channel.order);
+  if (again)
+    sliced = std::move(*again);
+  else
+    sliced = slice_result(input.result, input.rules->diff);
   if (!sliced) {
     outcome.kind = PollOutcome::Kind::bad_result;
     outcome.problem = sliced.error().message;
@@ -280,6 +313,7 @@ std::optional<Committer::Plan> Committer::plan(const PollInput& input, bool forg
   plan.compare(store_, sliced->items, input.now);
   plan.leave_out(store_, sliced->items, input.now);
   if (!plan.events->events.empty()) plan.write.events = plan.events;
+  if (!plan.undecided) plan.layout = layout_of(input.result, *sliced);
   return plan;
 }
 
@@ -294,6 +328,7 @@ void Committer::remember(Plan& plan, PollOutcome& outcome) {
   for (const std::string& id : plan.write.forgotten) channel.known.erase(id);
   if (plan.write.order) channel.order = std::move(*plan.write.order);
   channel.result = plan.result;
+  if (!plan.unchanged) channel.layout = std::move(plan.layout);
   channel.rules = std::move(plan.rules);
   channel.skipped = plan.skipped;
   channel.repeated = plan.repeated;
@@ -353,7 +388,9 @@ GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<cons
       fail(group.polls[i], error);
     }
   }
-  for (const Plan& made : plans) writes.emplace_back(made.write);
+  // The writes are handed over and taken back: they may hold a million items.
+  const std::size_t first_plan = writes.size();
+  for (Plan& made : plans) writes.emplace_back(std::move(made.write));
   if (writes.empty() || (plans.empty() && patience.others)) return group;
   group.written = true;
   try {
@@ -365,7 +402,9 @@ GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<cons
     return group;
   }
   for (const std::string& channel : forgotten) channels_.erase(channel);
-  for (Plan& made : plans) {
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    Plan& made = plans[i];
+    made.write = std::move(std::get<PollWrite>(writes[first_plan + i]));
     remember(made, group.polls[made.input]);
     made.channel->written = inputs[made.input].now;
     group.polls[made.input].repeats_until = made.channel->repeats_until();

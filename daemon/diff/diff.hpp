@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,8 +26,11 @@ struct DiffRules {
 };
 
 struct SlicedItem {
-  std::string id;    // a numeric id is its decimal text
-  std::string json;  // one line
+  std::string id;         // a numeric id is its decimal text
+  std::string json;       // one line; left out when `seen`
+  std::size_t begin = 0;  // where it stands in the result
+  std::size_t size = 0;   // how many bytes it has there
+  bool seen = false;      // stood in the result before, in the same bytes
 };
 
 struct Sliced {
@@ -46,19 +50,38 @@ struct SliceError {
 // items have no id. With another status than 200 there are no items, and a `result` that is no string counts as "".
 std::expected<Sliced, SliceError> slice_result(std::string_view text, const DiffRules& rules);
 
-// Of an item without ignored fields, with unordered arrays in a fixed order, independent of member order, white space,
-// escapes in strings and the way a number is written.
-Fingerprint content_fingerprint(std::string_view item, const DiffRules& rules);
-
-// RFC 6902 operations that turn `before` into `after`, as JSON text; "[]" when they are equal. Numbers keep their text;
-// numbers of equal value (1 and 1.0) are equal. Applying it to `before` gives `after`, member order apart.
-std::string make_patch(std::string_view before, std::string_view after);
-
-// Both ways at once. The one back need not be the shortest to read, only short.
 struct Patches {
   std::string forward;
   std::string back;
 };
+
+struct JsonNode;
+
+// An item, parsed once for all that is asked of it. Its text must outlive it.
+class ParsedItem {
+ public:
+  explicit ParsedItem(std::string_view json);
+  ParsedItem(ParsedItem&& other) noexcept;
+  ParsedItem& operator=(ParsedItem&& other) noexcept;
+  ~ParsedItem();
+
+  // Of the item without ignored fields, with unordered arrays in a fixed order, independent of member order, white
+  // space, escapes in strings and the way a number is written.
+  [[nodiscard]] Fingerprint content(const DiffRules& rules);
+
+  // RFC 6902 operations that turn `before` into this item, and back, as JSON text; "[]" when they are equal. Numbers
+  // keep their text; numbers of equal value (1 and 1.0) are equal. Applying the one to `before` gives this item, member
+  // order apart. The one back need not be the shortest to read, only short.
+  [[nodiscard]] Patches patches_from(std::string_view before) const;
+
+ private:
+  std::string_view json_;
+  std::unique_ptr<JsonNode> tree_;  // null: it is not JSON
+};
+
+// The same of texts that are needed once.
+Fingerprint content_fingerprint(std::string_view item, const DiffRules& rules);
+std::string make_patch(std::string_view before, std::string_view after);
 Patches make_patches(std::string_view before, std::string_view after);
 
 // `item` after a patch of make_patch() or make_patches(). Nothing when it does not fit. Members that were touched come

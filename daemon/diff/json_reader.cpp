@@ -123,6 +123,12 @@ class Adapter {
   std::optional<std::string> problem_;
 };
 
+bool parse(std::string_view text, Adapter& adapter, bool to_the_end) {
+  const CountingIterator first(text.data(), adapter.reached());
+  const CountingIterator last(text.data() + text.size(), adapter.reached());
+  return nlohmann::json::sax_parse(first, last, &adapter, nlohmann::json::input_format_t::json, to_the_end);
+}
+
 }  // namespace
 
 std::optional<std::string> read_json(std::string_view text, JsonEvents& events, std::size_t max_depth) {
@@ -130,10 +136,13 @@ std::optional<std::string> read_json(std::string_view text, JsonEvents& events, 
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
     return "it is not valid JSON at byte " + std::to_string(nul + 1);
   Adapter adapter(text, events, max_depth);
-  const CountingIterator first(text.data(), adapter.reached());
-  const CountingIterator last(text.data() + text.size(), adapter.reached());
-  nlohmann::json::sax_parse(first, last, &adapter);
+  parse(text, adapter, true);
   return adapter.problem();
+}
+
+bool read_json_value(std::string_view text, JsonEvents& events, std::size_t max_depth) {
+  Adapter adapter(text, events, max_depth);
+  return parse(text, adapter, false);
 }
 
 }  // namespace restream

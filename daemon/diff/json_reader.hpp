@@ -14,6 +14,7 @@ enum class JsonKind : std::uint8_t { object, array, string, number, boolean, nul
 
 // Deep nesting is an attack on whatever reads it next, and no API needs it.
 constexpr std::size_t max_json_depth = 64;
+constexpr std::size_t max_item_depth = max_json_depth - 2;  // an item stands in a list, which stands in an object
 
 // Offsets are of bytes in the text; `end` is the one after the last. Each function may end the reading with false.
 class JsonEvents {
@@ -32,5 +33,9 @@ class JsonEvents {
 
 // Nothing when all of `text` was read, or an event ended it; else what is wrong with it and where.
 std::optional<std::string> read_json(std::string_view text, JsonEvents& events, std::size_t max_depth = max_json_depth);
+
+// Reads the one value that `text` begins with and nothing behind it. False when it is not valid JSON (or too deep), or
+// an event ended it. A NUL counts as the end of the text.
+bool read_json_value(std::string_view text, JsonEvents& events, std::size_t max_depth);
 
 }  // namespace restream

@@ -45,7 +45,11 @@ class TreeBuilder final : public JsonEvents {
     return node;
   }
   static void sort_members(std::vector<JsonNode>& members) {
-    std::ranges::stable_sort(members, {}, &JsonNode::name);
+    // By name and then by place in the text, which needs no memory of its own as a stable sort does.
+    std::ranges::sort(members, [](const JsonNode& a, const JsonNode& b) {
+      const int order = a.name.compare(b.name);
+      return order < 0 || (order == 0 && a.raw.data() < b.raw.data());
+    });
     std::size_t kept = 0;
     for (std::size_t i = 0; i < members.size(); ++i) {
       if (i + 1 < members.size() && members[i].name == members[i + 1].name) continue;

@@ -42,8 +42,10 @@ class PatchWriter {
  private:
   void compare_objects(const JsonNode& before, const JsonNode& after) {
     for (const JsonNode& member : before.children) {
+      const JsonNode* now = find_member(after, member.name);
+      if (now != nullptr && same_value(member, *now)) continue;  // most are; their path is never written
       const Step step(*this, pointer_token(member.name));
-      if (const JsonNode* now = find_member(after, member.name); now != nullptr)
+      if (now != nullptr)
         compare(member, *now);
       else
         add("remove", nullptr);
@@ -124,36 +126,48 @@ std::string patch_between(const JsonNode& before, const JsonNode& after) {
 
 }  // namespace
 
-std::string make_patch(std::string_view before, std::string_view after) {
-  if (before == after) return "[]";
-  const std::optional<JsonNode> old_tree = parse_tree(before);
-  const std::optional<JsonNode> new_tree = parse_tree(after);
-  if (!old_tree || !new_tree) return replace_all(after);  // not JSON: nothing that slice_result lets through
-  return patch_between(*old_tree, *new_tree);
+ParsedItem::ParsedItem(std::string_view json) : json_(json) {
+  if (auto tree = parse_tree(json)) tree_ = std::make_unique<JsonNode>(std::move(*tree));
+}
+ParsedItem::ParsedItem(ParsedItem&& other) noexcept = default;
+ParsedItem& ParsedItem::operator=(ParsedItem&& other) noexcept = default;
+ParsedItem::~ParsedItem() = default;
+
+Fingerprint ParsedItem::content(const DiffRules& rules) {
+  if (!tree_) return fingerprint_bytes(json_);
+  for (const std::string& pointer : rules.ignore) {
+    if (JsonNode* node = find_node(*tree_, pointer); node != nullptr) node->ignored = true;
+  }
+  for (const std::string& pointer : rules.unordered) {
+    if (JsonNode* node = find_node(*tree_, pointer); node != nullptr) node->unordered = true;
+  }
+  std::string canonical;
+  canonical.reserve(json_.size());
+  write_canonical(*tree_, canonical);
+  return fingerprint_bytes(canonical);
 }
 
-Patches make_patches(std::string_view before, std::string_view after) {
-  if (before == after) return {.forward = "[]", .back = "[]"};
+Patches ParsedItem::patches_from(std::string_view before) const {
+  if (before == json_) return {.forward = "[]", .back = "[]"};
   const std::optional<JsonNode> old_tree = parse_tree(before);
-  const std::optional<JsonNode> new_tree = parse_tree(after);
-  if (!old_tree || !new_tree) return {.forward = replace_all(after), .back = replace_all(before)};
-  Patches patches{.forward = patch_between(*old_tree, *new_tree), .back = patch_between(*new_tree, *old_tree)};
+  // What is no JSON slice_result() does not let through.
+  if (!old_tree || !tree_) return {.forward = replace_all(json_), .back = replace_all(before)};
+  Patches patches{.forward = patch_between(*old_tree, *tree_), .back = patch_between(*tree_, *old_tree)};
   if (std::string all = replace_all(before); all.size() < patches.back.size()) patches.back = std::move(all);
   return patches;
 }
 
 Fingerprint content_fingerprint(std::string_view item, const DiffRules& rules) {
-  std::optional<JsonNode> tree = parse_tree(item);
-  if (!tree) return fingerprint_bytes(item);
-  for (const std::string& pointer : rules.ignore) {
-    if (JsonNode* node = find_node(*tree, pointer); node != nullptr) node->ignored = true;
-  }
-  for (const std::string& pointer : rules.unordered) {
-    if (JsonNode* node = find_node(*tree, pointer); node != nullptr) node->unordered = true;
-  }
-  std::string canonical;
-  write_canonical(*tree, canonical);
-  return fingerprint_bytes(canonical);
+  return ParsedItem(item).content(rules);
 }
+
+std::string make_patch(std::string_view before, std::string_view after) {
+  if (before == after) return "[]";
+  const std::optional<JsonNode> old_tree = parse_tree(before);
+  const std::optional<JsonNode> new_tree = parse_tree(after);
+  return old_tree && new_tree ? patch_between(*old_tree, *new_tree) : replace_all(after);
+}
+
+Patches make_patches(std::string_view before, std::string_view after) { return ParsedItem(after).patches_from(before); }
 
 }  // namespace restream

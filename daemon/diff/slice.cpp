@@ -1,97 +1,14 @@
 // Cuts a poll's result into items, by the offsets that the parser's events give.
-#include <algorithm>
 #include <charconv>
-#include <optional>
 #include <unordered_map>
 
 #include "diff/diff.hpp"
+#include "diff/item_reader.hpp"
 #include "diff/json_reader.hpp"
-#include "diff/json_tree.hpp"
 
 namespace restream {
 
 namespace {
-
-// An item is one line: white space between tokens goes where it holds a line end. Inside strings there is none, JSON
-// wants it escaped there.
-std::string one_line(std::string_view json) {
-  if (json.find_first_of("\n\r") == std::string_view::npos) return std::string(json);
-  std::string out;
-  out.reserve(json.size());
-  bool in_string = false;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (in_string) {
-      out += c;
-      if (c == '\\')
-        out += json[++i];
-      else if (c == '"')
-        in_string = false;
-      continue;
-    }
-    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
-      const std::size_t end = std::min(json.find_first_not_of(" \t\n\r", i), json.size());
-      const std::string_view space = json.substr(i, end - i);
-      if (space.find_first_of("\n\r") == std::string_view::npos) out += space;
-      i = end - 1;
-      continue;
-    }
-    in_string = c == '"';
-    out += c;
-  }
-  return out;
-}
-
-// Watches the values of one item go by and picks the id out of them.
-class IdFinder {
- public:
-  explicit IdFinder(const std::string& id_field) : path_(pointer_tokens(id_field)) {}
-
-  void start() {
-    frames_.clear();
-    id_.clear();
-  }
-  void key(const std::string& name) {
-    Frame& frame = frames_.back();
-    frame.next = frame.on_path && frames_.size() <= path_.size() && name == path_[frames_.size() - 1];
-  }
-  void open(JsonKind kind) {
-    const bool on_path = frames_.empty() || step();
-    frames_.push_back(Frame{.on_path = on_path, .array = kind == JsonKind::array});
-  }
-  void close() { frames_.pop_back(); }
-  void scalar(JsonKind kind, std::string_view raw, std::string& decoded) {
-    const bool here = step() && frames_.size() == path_.size();
-    if (!here) return;
-    if (kind == JsonKind::string) id_ = std::move(decoded);
-    if (kind == JsonKind::number) id_ = raw;
-  }
-  std::string take() { return std::move(id_); }
-
- private:
-  struct Frame {
-    bool on_path = false;
-    bool array = false;
-    bool next = false;  // the member that comes is on the path
-    std::size_t index = 0;
-  };
-  // Whether the value that begins now is on the path. A member that comes twice starts anew: the last one counts.
-  bool step() {
-    Frame& frame = frames_.back();
-    bool on_path = frame.next;
-    if (frame.array) {
-      on_path =
-          frame.on_path && frames_.size() <= path_.size() && std::to_string(frame.index) == path_[frames_.size() - 1];
-      ++frame.index;
-    }
-    if (on_path) id_.clear();
-    return on_path;
-  }
-
-  std::vector<std::string> path_;
-  std::vector<Frame> frames_;
-  std::string id_;
-};
 
 class Slicer final : public JsonEvents {
  public:
@@ -174,7 +91,8 @@ class Slicer final : public JsonEvents {
     std::string json = one_line(text_.substr(begin_, end - begin_));
     const auto [place, fresh] = places_.try_emplace(id, sliced.items.size());
     if (fresh) {
-      sliced.items.push_back(SlicedItem{.id = std::move(id), .json = std::move(json)});
+      sliced.items.push_back(SlicedItem{
+          .id = std::move(id), .json = std::move(json), .begin = begin_, .size = end - begin_, .seen = false});
     } else {
       ++sliced.repeated;
       sliced.items[place->second].json = std::move(json);

@@ -1,5 +1,7 @@
 #include "serve/connection.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -19,6 +21,8 @@ namespace {
 constexpr Seconds stall_limit{10};
 // The server has 10 s to end in, and spreads its goodbyes over 5 of them.
 constexpr Seconds linger{3};
+// What is queued is some MiB at most; one who takes longer for it keeps us busy on purpose.
+constexpr Seconds patience{60};
 
 }  // namespace
 
@@ -153,10 +157,13 @@ void Connection::on_writable(const ErrorCode& error) {
 
 void Connection::end(bool bounded) {
   if (closed_) return;
-  // One that took no byte for long has from now on the time that is left for the goodbye.
-  if (!ending_) progress_ = loop_.now();
+  // Not as of the last tick: after a busy moment that would be time taken from the peer.
+  const SteadyTime now = loop_.clock().steady();
+  // One that took no byte for long is waited for once more, so that it can read why it has to go.
+  if (!ending_) progress_ = now;
   ending_ = true;
-  if (bounded) deadline_ = std::min(deadline_, loop_.now() + linger);
+  if (bounded) deadline_ = std::min(deadline_, now + (loop_.draining() ? linger : patience));
+  bounded_ = bounded_ || bounded;
   shut_down_if_flushed();
 }
 
@@ -164,7 +171,7 @@ void Connection::shut_down_if_flushed() {
   if (!ending_ || shut_down_ || closed_ || outbox_.queued() > 0) return;
   if (peer_done_) return abort();
   shut_down_ = true;
-  deadline_ = std::min(deadline_, loop_.now() + linger);
+  deadline_ = std::min(deadline_, loop_.clock().steady() + linger);
   if (tls_) tls_->close_notify();
   ErrorCode ignored;  // the peer may be gone already
   socket_.shutdown(Socket::shutdown_send, ignored);
@@ -205,7 +212,19 @@ void Connection::abort() {
 
 bool Connection::stalled(SteadyTime now) const { return outbox_.queued() > 0 && now - progress_ >= stall_limit; }
 
+// The kernel asks for more only when a good part of what it has is gone. One who reads a little at a time takes longer
+// than stall_limit for that, but what is not acknowledged yet becomes less meanwhile.
+void Connection::watch_peer(SteadyTime now) {
+  int left = 0;
+  if (outbox_.queued() > 0 && ::ioctl(socket_.native_handle(), SIOCOUTQ, &left) == 0 && left < in_kernel_)
+    progress_ = now;
+  in_kernel_ = left;
+}
+
 void Connection::tick(SteadyTime now) {
+  if (closed_) return;
+  watch_peer(now);
+  if (bounded_ && loop_.draining()) deadline_ = std::min(deadline_, now + linger);
   if (now >= deadline_ || (ending_ && stalled(now))) abort();
 }
 

@@ -64,7 +64,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void when_room(std::move_only_function<void()> go_on);
 
   // Half-closes once everything is flushed. The session goes on reading, until the peer closes or time is up: a few
-  // seconds from the flush or, when `bounded`, from now.
+  // seconds from the flush. Before it, as long as the peer takes what is queued; when `bounded`, for a minute at most,
+  // or a few seconds once the server is going away.
   void end(bool bounded);
   // As end(), and reads from now on, dropping what comes. The session must not be reading.
   void drain_and_close(bool bounded);
@@ -73,13 +74,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   [[nodiscard]] bool ending() const { return ending_; }
   [[nodiscard]] bool closed() const { return closed_; }
-  // Bytes have been queued for too long without the kernel taking one.
+  // Bytes have been queued for too long without the peer taking one.
   [[nodiscard]] bool stalled(SteadyTime now) const;
   void tick(SteadyTime now);
 
  private:
   void read_when(Socket::wait_type ready, Received done);
   void read_now(Received done);
+  void watch_peer(SteadyTime now);
   void after_send();
   void count();
   void wait_writable();
@@ -97,11 +99,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::move_only_function<void()> held_;
   std::uint64_t counted_sent_ = 0;  // of these the thread's statistics know
   std::size_t counted_queued_ = 0;
-  SteadyTime progress_;  // when the kernel last took a byte, while bytes are queued
+  SteadyTime progress_;  // when the kernel or the peer last took a byte, while bytes are queued
+  int in_kernel_ = 0;    // bytes that the peer had not acknowledged at the last tick
   SteadyTime deadline_ = SteadyTime::max();
   bool plain_on_tls_ = false;
   bool waiting_ = false;
   bool ending_ = false;
+  bool bounded_ = false;
   bool shut_down_ = false;
   bool draining_ = false;
   bool peer_done_ = false;

@@ -110,8 +110,11 @@ Position Subscriptions::position(const Subscription& subscription) {
 
 std::string Subscriptions::resume_position() const {
   const Subscription* one = nullptr;
-  for (const auto& subscription : all_)
+  for (const auto& subscription : all_) {
+    // Whoever resumed from there would be told of what comes after a snapshot that it was never sent.
+    if (subscription->awaiting_snapshot) continue;
     if (one == nullptr || (!one->behind() && subscription->behind())) one = subscription.get();
+  }
   return one == nullptr ? std::string() : to_text(position(*one));
 }
 

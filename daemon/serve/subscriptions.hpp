@@ -44,7 +44,8 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
 
   // Up to where a subscription was sent.
   static Position position(const Subscription& subscription);
-  // A position to resume from, of a subscription that is behind if there is one. Empty: nothing is subscribed.
+  // A position to resume from, of a subscription that is behind if there is one. Those that wait for their snapshot have
+  // none. Empty: there is no other.
   [[nodiscard]] std::string resume_position() const;
 
   // Sends an `error` message about `request`.

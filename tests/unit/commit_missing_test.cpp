@@ -86,6 +86,8 @@ TEST_CASE("Not complete: an item that left is forgotten after seven days, also w
   bench.poll(a + "," + b);
   bench.poll(b);
   CHECK(bench.store.item_states("c").size() == 2);
+  SECTION("in one run") {}
+  SECTION("over a restart") { bench.restart(); }
   bench.now += std::chrono::hours(7 * 24) - Seconds(120);
   bench.poll(b);
   CHECK(bench.store.item_states("c").size() == 2);

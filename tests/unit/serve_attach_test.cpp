@@ -23,7 +23,13 @@ class Run {
       pending_ = [this, after, form, reply] { return events_after(after, form, reply); };
     };
     feed.read_snapshot = [this](ChannelNumber, Form form, auto reply) {
-      pending_ = [this, form, reply] { return snapshot(form.framing, reply); };
+      // After one has left and come back, an answer to what it asked before is of no use.
+      pending_ = [this, form, reply, visit = left_] {
+        return [this, visit, answer = snapshot(form.framing, reply)] {
+          if (visit == left_) owed_ = false;
+          answer();
+        };
+      };
     };
     feed.detach = [this](ServeNumber, ChannelNumber, Form) { attached_ = false; };
     wire.connection->on_room = [this] {
@@ -104,6 +110,13 @@ class Run {
     }
   }
 
+  // The position that a close frame would name now: of what was sent, and none while the snapshot is owed.
+  std::string judge_position() const {
+    const std::string named = subscriptions_->resume_position();
+    if (named.empty() == (owed_ || subscriptions_->size() == 0)) return "";
+    return named.empty() ? "no position to resume from" : "a position whose snapshot was not sent: " + named;
+  }
+
   // What the client heard, judged: empty when all is well.
   std::string judge() {
     wire_.drain();
@@ -160,7 +173,10 @@ class Run {
     } else {
       heard_status_ = false;
     }
-    queue_.emplace_back([this, attached] { subscriptions_->add(attached, {.snapshot = scenario_.snapshot}); });
+    queue_.emplace_back([this, attached] {
+      owed_ = !attached.resumed && scenario_.snapshot && attached.head.offset > 0;
+      subscriptions_->add(attached, {.snapshot = scenario_.snapshot});
+    });
   }
   // What the serve thread does next. Its queue is ours, for the loop's own holds other things too.
   void serve_one() {
@@ -260,6 +276,7 @@ class Run {
   std::function<std::function<void()>()> pending_;
   std::function<void()> answer_;
   std::optional<std::string> lost_;
+  bool owed_ = false;  // it waits for a snapshot
   bool asked_ = false;
   bool attached_ = false;
   bool resumed_ = false;
@@ -284,6 +301,8 @@ std::size_t try_all(Wire& wire, const Scenario& scenario) {
       const Step step = steps.at(choices[depth].first);
       schedule += ' ' + std::to_string(static_cast<int>(step));
       run.take(step);
+      if (const std::string bad = run.judge_position(); !bad.empty())
+        FAIL(scenario.name << ", run " << runs << ": " << bad << "; steps:" << schedule);
     }
     ++runs;
     if (const std::string bad = run.judge(); !bad.empty()) {

@@ -90,6 +90,27 @@ TEST_CASE("a channel without events has an empty snapshot without a read, and it
   CHECK(rig.core.reads() == 0);
 }
 
+TEST_CASE("a close names no position whose snapshot was not sent") {
+  Rig rig;
+  rig.core.append("news", 3);
+  Client waiting = rig.open();
+  Client both = rig.open();
+  both.subscribe("other", R"(,"snapshot":false)");
+  rig.core.hold_reads = true;
+  waiting.subscribe("news");
+  both.subscribe("news");
+  rig.core.publish("news", 1);
+  rig.server->drain(Millis(0), [] {});
+  const Frame without = waiting.read_frame();
+  CHECK(without.code() == 1001);
+  CHECK(without.reason() == "the server is shutting down");
+  // That of another subscription is as good as ever.
+  const Frame close = both.read_frame();
+  CHECK(close.code() == 1001);
+  CHECK(close.reason() == "the server is shutting down; resume from " + at(0));
+  rig.core.release();
+}
+
 TEST_CASE("a batch that was sent already is skipped, one that overlaps or leaves a gap is read from the log") {
   Rig rig;
   Client client = rig.open();
@@ -221,6 +242,29 @@ TEST_CASE("one that takes no byte for ten seconds is closed with 1013 and a posi
   CHECK(slow.read_frame().opcode == -1);
 }
 
+TEST_CASE("one that takes a little all the time stays, however long the kernel asks for no more") {
+  Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
+  rig.clock.stop();
+  Client slow = rig.open(4096);
+  Client stream = rig.client(4096);
+  slow.subscribe("news", R"(,"snapshot":false)");
+  stream.stream("/channels/news?_snapshot=false");
+  stream.read_event();
+  for (int i = 0; i < 60; ++i) rig.core.publish("news", 5, 10000);
+  std::this_thread::sleep_for(Millis(300));
+  std::uint64_t offset = 0;
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 3; ++j) {
+      REQUIRE(slow.read_json()["position"] == at(++offset));
+      REQUIRE(stream.read_event().id == at(offset));
+    }
+    rig.clock.forward(Seconds(6));
+    std::this_thread::sleep_for(Millis(1200));  // each is looked at once a second
+  }
+  CHECK(rig.core.attached() == 2);
+  expect_events(slow, offset + 1, 300);
+}
+
 TEST_CASE("one that doesn't take the close either is hung up on") {
   Rig rig([](ServerOptions& options) { options.connections = 1; });
   Client slow = rig.open(4096);
@@ -229,8 +273,65 @@ TEST_CASE("one that doesn't take the close either is hung up on") {
   std::this_thread::sleep_for(Millis(400));
   rig.clock.forward(Seconds(11));
   REQUIRE(eventually([&] { return rig.core.attached() == 0; }));
-  rig.clock.forward(Seconds(4));
+  rig.clock.forward(Seconds(11));
   CHECK(eventually([&] { return rig.client().get("/channels").status == 200; }));
+}
+
+TEST_CASE("one that takes the rest slowly is given the time to read its close") {
+  Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
+  rig.clock.stop();
+  Client slow = rig.open(4096);
+  Client stream = rig.client(4096);
+  slow.subscribe("news", R"(,"snapshot":false)");
+  stream.stream("/channels/news?_snapshot=false");
+  stream.read_event();
+  for (int i = 0; i < 60; ++i) rig.core.publish("news", 5, 10000);
+  std::this_thread::sleep_for(Millis(300));
+  rig.clock.forward(Seconds(11));
+  REQUIRE(eventually([&] { return rig.core.attached() == 0; }));
+  std::uint64_t offset = 0;
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 3; ++j) {
+      REQUIRE(slow.read_json()["position"] == at(++offset));
+      REQUIRE(stream.read_event().id == at(offset));
+    }
+    rig.clock.forward(Seconds(6));
+    std::this_thread::sleep_for(Millis(1200));
+  }
+  std::uint64_t streamed = offset;
+  Block block;
+  while (!(block = stream.read_event()).ended) REQUIRE(block.id == at(++streamed));
+  CHECK(stream.ended_without_reset());
+  Frame frame;
+  while ((frame = slow.read_frame()).opcode == 1) REQUIRE(frame.json()["position"] == at(++offset));
+  CHECK(frame.code() == 1013);
+  CHECK(frame.reason().find(at(offset)) != std::string::npos);
+}
+
+TEST_CASE("one that takes the rest too slowly is hung up on after a minute, and at once when the server goes") {
+  const auto end_after = [](Seconds time, bool drain) {
+    Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
+    rig.clock.stop();
+    Client slow = rig.open(4096);
+    slow.subscribe("news", R"(,"snapshot":false)");
+    for (int i = 0; i < 60; ++i) rig.core.publish("news", 5, 10000);
+    std::this_thread::sleep_for(Millis(300));
+    rig.clock.forward(Seconds(11));
+    REQUIRE(eventually([&] { return rig.core.attached() == 0; }));
+    if (drain) {
+      rig.server->drain(Millis(1000), [] {});
+      std::this_thread::sleep_for(Millis(1200));
+    }
+    slow.read_json();
+    rig.clock.forward(time);
+    std::this_thread::sleep_for(Millis(1200));
+    Frame frame;
+    while ((frame = slow.read_frame()).opcode == 1) continue;
+    return frame.opcode;
+  };
+  CHECK(end_after(Seconds(8), false) == 8);
+  CHECK(end_after(Seconds(61), false) == -1);
+  CHECK(end_after(Seconds(4), true) == -1);
 }
 
 TEST_CASE("a subscriber whose position has left the log is closed with 1013 and that position") {
