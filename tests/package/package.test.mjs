@@ -401,7 +401,12 @@ step("no value of a key is in the journal", async () => {
 });
 
 step("remove leaves configuration, keys and state; an install finds them again", async () => {
+  // With the socket unit, too: nothing may be left that listens.
+  await machine.run("systemctl", "stop", "restream");
+  await machine.run("systemctl", "enable", "--now", "restream.socket");
+  await ready();
   await machine.run("apt-get", "remove", "-y", "restream", "restream-sdk");
+  assert.ok(!(await openings({ ofService: false })).includes(LOOPBACK_8080));
   assert.equal((await machine.try("systemctl", "is-active", "restream")).code === 0, false);
   await machine.run("test", "-s", "/etc/restream/keys.restream", "-a", "-s", "/etc/restream/master.key", "-a", "-s", CONFIG, "-a", "-d", "/var/lib/restream");
   await machine.run("apt-get", "install", "-y", "/newer/restream.deb");
