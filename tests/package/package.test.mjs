@@ -76,8 +76,8 @@ step("apt-get install gives a running service that is ready", async () => {
 
 // What could be reached from elsewhere: TCP sockets that listen, and UDP, raw and packet sockets whatever they do, as
 // "tcp 0100007F:1F90". Those of the service's processes, or all of the machine's.
-const SERVICE_INODES = `cg=$(systemctl show restream --value --property ControlGroup)
-  for pid in $(cat /sys/fs/cgroup$cg/cgroup.procs); do ls -l /proc/$pid/fd; done | sed -n 's/.*socket:\\[\\([0-9]*\\)\\]$/\\1/p'`;
+const SERVICE_INODES =
+  "for pid in $(pgrep -u restream); do ls -l /proc/$pid/fd; done | sed -n 's/.*socket:\\[\\([0-9]*\\)\\]$/\\1/p'";
 async function openings({ ofService }) {
   const kinds = ["tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet"];
   const table = await machine.run("sh", "-c", `for kind in ${kinds.join(" ")}; do sed "1d; s/^/$kind /" /proc/net/$kind; done`);
