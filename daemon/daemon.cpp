@@ -234,7 +234,7 @@ struct Daemon::Impl {
 
   // --- life ---------------------------------------------------------------------------------------------------------
 
-  std::expected<void, std::string> run() {
+  std::expected<void, std::string> run(std::optional<int> listening) {
     // Signals come by way of the loop; a broken pipe is an error value where it happens.
     std::signal(SIGPIPE, SIG_IGN);
     wait_for_signal();
@@ -255,7 +255,7 @@ struct Daemon::Impl {
     std::vector<ServeThread> threads = server.threads();
     threads.push_back(operator_.entrance(static_cast<ServeNumber>(threads.size())));
     hub.serve_on(std::move(threads));
-    if (auto started = server.start(hub.feed()); !started) return started;
+    if (auto started = server.start(hub.feed(), listening); !started) return started;
     if (auto started = control.start(); !started) return started;
     log.info("listening", {{"address", address_text()}});
     tell_status();
@@ -270,8 +270,9 @@ struct Daemon::Impl {
   }
 
   [[nodiscard]] std::string address_text() const {
-    const bool v6 = config.listen.address.find(':') != std::string::npos;
-    return (v6 ? "[" + config.listen.address + "]" : config.listen.address) + ":" + std::to_string(server.port());
+    const std::string address = server.address();
+    return (address.find(':') != std::string::npos ? "[" + address + "]" : address) + ":" +
+           std::to_string(server.port());
   }
 
   void wait_for_signal() {
@@ -386,11 +387,11 @@ struct Daemon::Impl {
   bool said_ready = false;
 };
 
-Daemon::Daemon(Config config, std::filesystem::path file, std::filesystem::path host, std::string version,
+Daemon::Daemon(Config config, std::filesystem::path file, const std::filesystem::path& host, std::string version,
                std::unique_ptr<Store> store, const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log)
     : impl_(std::make_unique<Impl>(std::move(config), std::move(file), host, std::move(version), std::move(store), hash,
                                    std::move(keyring), std::move(keys), std::move(log))) {}
 Daemon::~Daemon() = default;
-std::expected<void, std::string> Daemon::run() { return impl_->run(); }
+std::expected<void, std::string> Daemon::run(std::optional<int> listening) { return impl_->run(listening); }
 
 }  // namespace restream

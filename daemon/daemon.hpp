@@ -6,6 +6,7 @@
 #include <expected>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "config/config.hpp"
@@ -20,14 +21,15 @@ class Daemon {
  public:
   // `file` is where `config` was read, and is read again; `host` is restream-fetcher-host; `hash` names what must not
   // be written down; `keys` is what `keyring` has read already.
-  Daemon(Config config, std::filesystem::path file, std::filesystem::path host, std::string version,
+  Daemon(Config config, std::filesystem::path file, const std::filesystem::path& host, std::string version,
          std::unique_ptr<Store> store, const KeyedHash& hash, Keyring keyring, KeyValues keys, Log log);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  // Starts everything and serves until SIGTERM or SIGINT. The error is a sentence.
-  std::expected<void, std::string> run();
+  // Starts everything and serves until SIGTERM or SIGINT. `listening`: a socket to take instead of binding one. The
+  // error is a sentence.
+  std::expected<void, std::string> run(std::optional<int> listening);
 
  private:
   struct Impl;

@@ -17,6 +17,7 @@
 #include "keyring/keyring.hpp"
 #include "keys/secret.hpp"
 #include "ops/log.hpp"
+#include "ops/service_manager.hpp"
 #include "serve/tls.hpp"
 #include "store/sqlite_store.hpp"
 
@@ -80,6 +81,8 @@ int run(const Config& config, const std::string& file) {
   log.set_json(config.log.json);
   log.set_level(config.log.debug ? LogLevel::debug : LogLevel::info);
   log.info("restreamd starts", {{"version", RESTREAM_VERSION}});
+  const auto listening = ServiceManager::passed_socket();
+  if (!listening) return complain(exit_config, listening.error());
   raise_descriptor_limit(config, log);
   if (const std::string problem = check_sandbox(config, log); !problem.empty()) return complain(exit_runtime, problem);
   auto store = open_sqlite_store(config.state.directory);
@@ -92,7 +95,7 @@ int run(const Config& config, const std::string& file) {
   if (!keys) return complain(exit_state, keys.error());
   Daemon daemon(config, file, find_host(config), RESTREAM_VERSION, std::move(*store), *hash, std::move(keyring),
                 std::move(*keys), log);
-  if (const auto done = daemon.run(); !done) return complain(exit_runtime, done.error());
+  if (const auto done = daemon.run(*listening); !done) return complain(exit_runtime, done.error());
   log.info("restreamd ends");
   return exit_fine;
 }

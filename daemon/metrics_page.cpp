@@ -81,6 +81,10 @@ void write_channels(MetricsText& text, const Hub::Counts& counts) {
 }
 
 void write_store(MetricsText& text, const StoreThread::Stats& stats) {
+  text.family("store_polls_waiting", Type::gauge, "Polls that wait to be compared and written, or are being.");
+  text.sample(stats.waiting.value());
+  text.family("diff_seconds", Type::histogram, "Cutting one poll's result into items and comparing them.");
+  text.sample(stats.diffs);
   text.family("commit_seconds", Type::histogram, "Diff and transaction of one group of polls.");
   text.sample(stats.commits);
   text.family("commit_failures_total", Type::counter, "Transactions that failed; their polls were dropped.");

@@ -7,10 +7,11 @@ build_packages=(
   libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev zlib1g-dev
   libspdlog-dev libcli11-dev libxxhash-dev libre2-dev libseccomp-dev libsystemd-dev
 )
-# What the tests need besides. nats-server, nginx, chromium and promtool are real programs that the tests run; rustc builds a
-# fetcher in Rust.
-test_packages=(catch2 curl openssl nats-server nginx-light chromium prometheus clang-format-19 rustc)
+# What the tests need besides. nats-server, nginx, chromium, promtool and systemd-socket-activate (of systemd) are real
+# programs that the tests run; rustc builds a fetcher in Rust.
+test_packages=(systemd catch2 curl openssl nats-server nginx-light chromium prometheus clang-format-19 rustc)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
+tidy_packages=(clang-tidy-19)
 # What the Debian packages are made and judged with, and what they are tested in.
 # Other push servers that the benchmark measures beside restream, and what draws the picture.
 bench_packages=(libnginx-mod-nchan pushpin gnuplot-nox)

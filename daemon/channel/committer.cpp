@@ -367,8 +367,11 @@ GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<cons
 
   std::vector<Plan> plans;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto begin = std::chrono::steady_clock::now();
     try {
-      if (auto made = plan(inputs[i], forgotten.contains(inputs[i].channel), group.polls[i])) {
+      auto made = plan(inputs[i], forgotten.contains(inputs[i].channel), group.polls[i]);
+      group.polls[i].diff = std::chrono::steady_clock::now() - begin;
+      if (made) {
         made->input = i;
         PollOutcome& outcome = group.polls[i];
         const auto since = inputs[i].now - made->channel->written;

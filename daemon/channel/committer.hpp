@@ -3,6 +3,7 @@
 // Owns the fingerprints of the channels it has seen (the items stay in the store). One poll of a channel at a time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -54,7 +55,8 @@ struct PollOutcome {
   std::uint64_t items = 0;
   std::size_t skipped = 0;
   std::size_t repeated = 0;
-  bool deferred = false;  // committed, but for its schedule: nothing else was to be written
+  std::chrono::nanoseconds diff{};  // time that cutting and comparing took
+  bool deferred = false;            // committed, but for its schedule: nothing else was to be written
   // Between `now` of the poll and then, the same result under the same rules changes nothing and need not come here:
   // writing its schedule is enough. Nothing when the next poll decides something, whatever it says.
   std::optional<WallTime> repeats_until;

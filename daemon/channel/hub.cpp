@@ -16,7 +16,7 @@ constexpr std::chrono::hours forget_every{1};
 void Hub::Impl::resolve(const std::string& fetcher, const Params& params,
                         std::function<void(std::expected<ChannelId, FeedError>)> next) {
   if (auto resolved = hooks.resolve(fetcher, params)) return next(std::move(*resolved));
-  waiting.push_back(
+  waiting.emplace_back(
       [this, fetcher, params, next = std::move(next)]() mutable { resolve(fetcher, params, std::move(next)); });
 }
 

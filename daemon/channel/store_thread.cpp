@@ -52,6 +52,7 @@ struct StoreThread::Impl {
     const auto* write = std::get_if<Write>(&job);
     const bool patient = write != nullptr && std::holds_alternative<ScheduleWrite>(*write);
     bool comes_anyway = false;
+    if (std::holds_alternative<PollJob>(job)) stats.waiting.add();
     {
       const std::lock_guard lock(mutex);
       jobs.push_back(std::move(job));
@@ -124,6 +125,7 @@ void StoreThread::Impl::run() {
 void StoreThread::Impl::take(PollJob job) {
   if (SteadyClock::now() >= patience.load()) {
     ++dropped;
+    stats.waiting.subtract(1);
     take(Write(ScheduleWrite{.channel = job.input.channel, .epoch = job.input.epoch, .schedule = job.input.schedule}));
     return;
   }
@@ -157,6 +159,7 @@ void StoreThread::Impl::take(Write write) {
 // One transaction of all that was gathered; without `all`, schedules may wait for company.
 void StoreThread::Impl::flush(bool all) {
   std::vector<Write> others;
+  others.reserve(quotas.size() + waiting.size());
   for (QuotaJob& job : quotas) others.emplace_back(QuotaWrite{std::move(job.record)});
   for (auto& [channel, one] : waiting) {
     if (one.forget) others.emplace_back(ForgetWrite{channel});
@@ -166,6 +169,8 @@ void StoreThread::Impl::flush(bool all) {
   const bool may_wait = !all && !failing && !forgets && quotas.empty();
   GroupOutcome outcome = committer.commit(polls, others, {.polls = !failing, .others = may_wait});
   if (outcome.written || !outcome.problem.empty()) stats.commits.add(SteadyClock::now() - begin);
+  for (const PollOutcome& poll : outcome.polls) stats.diffs.add(poll.diff);
+  stats.waiting.subtract(polls.size());
   if (!outcome.problem.empty()) stats.failures.add();
   failing = !outcome.problem.empty() || (failing && !outcome.written);
   if (outcome.written || !outcome.problem.empty()) {

@@ -43,8 +43,10 @@ class StoreThread {
 
   // Written by the store thread, read by any.
   struct Stats {
+    DurationHistogram diffs;    // of one poll's result against what was told
     DurationHistogram commits;  // diff and transaction of one group
     Counter failures;           // transactions that failed
+    Counter waiting;            // polls that are not answered yet, now
   };
   [[nodiscard]] const Stats& stats() const;
 

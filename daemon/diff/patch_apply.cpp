@@ -52,7 +52,9 @@ bool apply(JsonNode& root, const JsonNode& operation) {
   const JsonNode* op = find_member(operation, "op");
   const JsonNode* path = find_member(operation, "path");
   const JsonNode* value = find_member(operation, "value");
-  if (op == nullptr || path == nullptr || (value == nullptr && op->string != "remove")) return false;
+  if (op == nullptr || path == nullptr) return false;
+  const bool removes = op->string == "remove";
+  if (value == nullptr && !removes) return false;
   if (path->string.empty()) {
     if (value != nullptr) root = *value;
     return value != nullptr;
@@ -70,7 +72,7 @@ bool apply(JsonNode& root, const JsonNode& operation) {
   if (!place) return false;
   const bool adds = op->string == "add";
   if (!adds && !place->taken) return false;
-  if (op->string == "remove") {
+  if (removes) {
     parent->children.erase(place->at);
     return true;
   }

@@ -105,6 +105,7 @@ std::string filter_key(const Filter& filter) {
     for (const std::string& pointer : pointers) add_counted(pointer, key);
   }
   std::vector<std::pair<std::string, std::string>> where;
+  where.reserve(filter.where.size());
   for (const Filter::Condition& condition : filter.where) where.emplace_back(condition.pointer, condition.value);
   std::ranges::sort(where);
   key += 'w';

@@ -326,6 +326,12 @@ void Fetchers::write_metrics(MetricsText& out) const {
   out.family("quota_left", Type::gauge, "Calls that the quota still allows.");
   for (const auto& [name, entry] : impl_->fetchers)
     if (const auto quota = entry.fetcher->quota(); quota && quota->left) out.sample(*quota->left, {{"fetcher", name}});
+  out.family("quota_limit", Type::gauge, "Calls of which quota_left is what is left.");
+  for (const auto& [name, entry] : impl_->fetchers)
+    if (const auto quota = entry.fetcher->quota(); quota && quota->left_of)
+      out.sample(*quota->left_of, {{"fetcher", name}});
+  out.family("plugin_calls_waiting", Type::gauge, "Calls that wait for a place in their plugin's process.");
+  for (const auto& [name, slot] : impl_->slots) out.sample(std::uint64_t{slot->waiting()}, {{"plugin", name}});
   out.family("host_restarts_total", Type::counter, "Times that a plugin's process was started again.");
   for (const auto& [name, slot] : impl_->slots) out.sample(slot->restarts(), {{"plugin", name}});
 }

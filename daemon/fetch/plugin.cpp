@@ -331,6 +331,7 @@ bool Plugin::cancel(const std::string& poll) { return impl_->cancel(poll); }
 PluginState Plugin::state() const { return impl_->state; }
 std::string Plugin::problem() const { return impl_->state == PluginState::ready ? std::string() : impl_->problem; }
 std::uint64_t Plugin::restarts() const { return impl_->restarts; }
+std::size_t Plugin::waiting() const { return impl_->queue.size(); }
 int Plugin::pid() const { return impl_->host ? impl_->host->pid() : 0; }
 std::string Plugin::last_error() const { return impl_->last_error; }
 

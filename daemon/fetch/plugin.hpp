@@ -111,6 +111,7 @@ class Plugin {
   [[nodiscard]] PluginState state() const;
   [[nodiscard]] std::string problem() const;  // why it is not ready; empty when it is
   [[nodiscard]] std::uint64_t restarts() const;
+  [[nodiscard]] std::size_t waiting() const;     // calls that have no place yet
   [[nodiscard]] int pid() const;                 // of its host; 0: none
   [[nodiscard]] std::string last_error() const;  // empty: none yet
 

@@ -255,6 +255,7 @@ std::string PluginSlot::problem() const {
 }
 
 std::uint64_t PluginSlot::restarts() const { return current_ ? current_->plugin->restarts() : 0; }
+std::size_t PluginSlot::waiting() const { return current_ ? current_->plugin->waiting() : 0; }
 
 std::string PluginSlot::refusal() const {
   if (serving()) return refused_newer_;

@@ -46,6 +46,7 @@ class PluginSlot : public std::enable_shared_from_this<PluginSlot> {
   [[nodiscard]] PluginState state() const;
   [[nodiscard]] std::string problem() const;
   [[nodiscard]] std::uint64_t restarts() const;
+  [[nodiscard]] std::size_t waiting() const;     // calls that have no place yet
   [[nodiscard]] std::string last_error() const;  // empty: none
   // Why the file that is there now does not serve, whether or not the one before it does; empty: it does.
   [[nodiscard]] std::string refusal() const;

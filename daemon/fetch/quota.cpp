@@ -118,6 +118,18 @@ std::optional<std::uint64_t> Quota::left(SteadyTime now) {
   return least;
 }
 
+std::optional<std::uint64_t> Quota::left_of(SteadyTime now) {
+  expire(now);
+  std::optional<std::pair<std::uint64_t, std::optional<std::uint64_t>>> least;  // what is left, of what
+  if (api_left_) least.emplace(*api_left_, api_limit_);
+  for (const Window& window : windows_) {
+    const std::uint64_t most = window.limit.calls;
+    const std::uint64_t left = most - std::min(most, window.used + under_way_);
+    if (!least || left < least->first || !least->second) least.emplace(left, most);
+  }
+  return least ? least->second : std::nullopt;
+}
+
 std::optional<SteadyTime> Quota::renews(SteadyTime now) {
   expire(now);
   std::optional<SteadyTime> next;

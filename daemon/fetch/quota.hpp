@@ -54,6 +54,8 @@ class Quota {
 
   // Nothing: no limit is known.
   [[nodiscard]] std::optional<std::uint64_t> left(SteadyTime now);
+  // The limit of which that is left: the API's, where it says which, or that of one of the windows.
+  [[nodiscard]] std::optional<std::uint64_t> left_of(SteadyTime now);
   // When the next of the counted calls comes back; nothing when none is counted.
   [[nodiscard]] std::optional<SteadyTime> renews(SteadyTime now);
   [[nodiscard]] std::optional<std::uint64_t> api_limit() const { return api_limit_; }

@@ -44,7 +44,8 @@ struct QuotaTerms {
 struct QuotaView {
   std::optional<QuotaLimit> limit;
   std::optional<std::uint64_t> api_limit;
-  std::optional<std::uint64_t> left;  // nothing: no limit is known
+  std::optional<std::uint64_t> left;     // nothing: no limit is known
+  std::optional<std::uint64_t> left_of;  // the limit of which that is left, where one is known
   std::optional<WallTime> renews;
   std::optional<WallTime> free;  // where nothing is left: when there is a call again
 };

@@ -308,7 +308,12 @@ Millis Budget::stretched(const Name& name, Millis interval) {
 QuotaView Budget::view() {
   const SteadyTime now = around_.clock.steady();
   const std::scoped_lock lock(mutex_);
-  QuotaView view{.limit = {}, .api_limit = quota_.api_limit(), .left = quota_.left(now), .renews = {}, .free = {}};
+  QuotaView view{.limit = {},
+                 .api_limit = quota_.api_limit(),
+                 .left = quota_.left(now),
+                 .left_of = quota_.left_of(now),
+                 .renews = {},
+                 .free = {}};
   const auto wall_of = [&](SteadyTime time) {
     return around_.clock.wall() + std::chrono::duration_cast<WallTime::duration>(time - now);
   };

@@ -1,7 +1,9 @@
 #include "ops/service_manager.hpp"
 
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
+#include <cstring>
 #include <ctime>
 
 namespace restream {
@@ -38,5 +40,22 @@ std::optional<Millis> ServiceManager::alive_every() const {
 }
 
 void ServiceManager::alive() const { tell("WATCHDOG=1"); }
+
+std::expected<std::optional<int>, std::string> ServiceManager::passed_socket() {
+  const int count = sd_listen_fds(1);
+  if (count < 0) return std::unexpected("cannot take the sockets of the socket unit: " + std::string(strerror(-count)));
+  if (count == 0) return std::nullopt;
+  if (count > 1)
+    return std::unexpected(
+        "the socket unit hands over " + std::to_string(count) +
+        " sockets, and one can be used; leave one ListenStream= in it (a port alone, such as 8080, is "
+        "IPv4 and IPv6 together)");
+  if (sd_is_socket_inet(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1, 0) <= 0)
+    return std::unexpected(
+        "the socket unit hands over something that is no listening TCP socket; give it ListenStream= with an address "
+        "and "
+        "a port, and leave Accept= alone");
+  return SD_LISTEN_FDS_START;
+}
 
 }  // namespace restream

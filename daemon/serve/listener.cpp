@@ -67,9 +67,28 @@ std::expected<void, std::string> Listener::open(const ServerOptions& options) {
   if (!error) acceptor_.listen(backlog, error);
   if (error == asio::error::address_in_use) return failed("; another program has it: end that, or set listen.port");
   if (error) return failed("; check listen.address and listen.port");
-  port_ = acceptor_.local_endpoint(error).port();
-  if (error) return failed("");
-  v6_ = address.is_v6();
+  return opened();
+}
+
+std::expected<void, std::string> Listener::adopt(int listening) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  ErrorCode error;
+  if (::getsockname(listening, reinterpret_cast<sockaddr*>(&name), &size) != 0)
+    return std::unexpected("cannot take the socket that was handed over: " + std::string(std::strerror(errno)));
+  acceptor_.assign(name.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), listening, error);
+  if (!error) acceptor_.non_blocking(true, error);
+  if (error) return std::unexpected("cannot take the socket that was handed over: " + error.message());
+  return opened();
+}
+
+std::expected<void, std::string> Listener::opened() {
+  ErrorCode error;
+  const tcp::endpoint here = acceptor_.local_endpoint(error);
+  if (error) return std::unexpected("cannot tell where it listens: " + error.message());
+  address_ = here.address().to_string();
+  port_ = here.port();
+  v6_ = here.address().is_v6();
   spare_ = open_spare();
   return {};
 }
@@ -107,7 +126,7 @@ void Listener::accept_all() {
   wait();
 }
 
-void Listener::accepted(int descriptor, const std::string& address) {
+void Listener::accepted(int descriptor, std::string address) {
   if (std::exchange(exhausted_, false)) loops_.front()->log().info("accepting connections again");
   ConnectionSlot slot = ConnectionLimits::take(limits_, address, loops_.front()->proxies().trusts(address));
   if (slot.kind() == ConnectionSlot::Kind::none) {
@@ -125,7 +144,7 @@ void Listener::accepted(int descriptor, const std::string& address) {
     ::close(descriptor);
     return;
   }
-  loop.post([&loop, socket = std::move(socket), address, slot = std::move(slot)]() mutable {
+  loop.post([&loop, socket = std::move(socket), address = std::move(address), slot = std::move(slot)]() mutable {
     loop.adopt(std::move(socket), std::move(address), std::move(slot));
   });
 }

@@ -19,6 +19,9 @@ class Listener {
 
   // Binds and listens. The error is a sentence. Before the threads run.
   std::expected<void, std::string> open(const ServerOptions& options);
+  // Takes a socket that listens already.
+  std::expected<void, std::string> adopt(int listening);
+  [[nodiscard]] const std::string& address() const { return address_; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   // Accepts from now on. Before the threads run.
   void start();
@@ -28,9 +31,10 @@ class Listener {
   void close();
 
  private:
+  std::expected<void, std::string> opened();
   void wait();
   void accept_all();
-  void accepted(int descriptor, const std::string& address);
+  void accepted(int descriptor, std::string address);
   void out_of_descriptors(int error);
 
   std::vector<Loop*> loops_;
@@ -40,6 +44,7 @@ class Listener {
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
                              asio::io_context::executor_type>
       timer_;
+  std::string address_;
   std::uint16_t port_ = 0;
   int spare_ = -1;  // a descriptor to fall back on when there are no others
   bool exhausted_ = false;

@@ -44,9 +44,11 @@ std::vector<ServeThread> Server::threads() {
   return entrances;
 }
 
-std::expected<void, std::string> Server::start(Feed feed) {
+std::expected<void, std::string> Server::start(Feed feed, std::optional<int> listening) {
   impl_->context.feed = std::move(feed);
-  if (auto open = impl_->listener->open(impl_->loops.front()->options()); !open) return open;
+  Listener& listener = *impl_->listener;
+  if (auto open = listening ? listener.adopt(*listening) : listener.open(impl_->loops.front()->options()); !open)
+    return open;
   impl_->listener->start();
   for (const auto& loop : impl_->loops) impl_->threads.emplace_back([&one = *loop] { one.run(); });
   return {};
@@ -79,6 +81,7 @@ void Server::set_tls(std::shared_ptr<const TlsContext> tls) {
   on_each([tls = std::move(tls)](Loop& loop) { loop.set_tls(tls); });
 }
 
+std::string Server::address() const { return impl_->listener->address(); }
 std::uint16_t Server::port() const { return impl_->listener->port(); }
 
 Server::Totals Server::totals() const {

@@ -8,6 +8,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,10 +59,13 @@ class Server {
   // any thread.
   void set_tls(std::shared_ptr<const TlsContext> tls);
 
-  // Binds, listens, starts the threads. `feed` must outlive the server. The error is a sentence.
-  std::expected<void, std::string> start(Feed feed);
+  // Binds, listens, starts the threads. `feed` must outlive the server. With `listening` that socket is taken, whatever
+  // the options say of address and port, and is the server's from here on. The error is a sentence.
+  std::expected<void, std::string> start(Feed feed, std::optional<int> listening = {});
 
-  [[nodiscard]] std::uint16_t port() const;  // after start()
+  // After start().
+  [[nodiscard]] std::string address() const;
+  [[nodiscard]] std::uint16_t port() const;
 
   // The sums of what the threads have counted so far.
   struct Totals {

@@ -189,6 +189,12 @@ export class Daemon {
   subscriber(options = {}) {
     return subscriber(this.url, { log: () => this.#process.lastLines(), ...options });
   }
+  // What /metrics says: {name{labels}: number}
+  async metrics() {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    const lines = text.split("\n").filter((line) => line && !line.startsWith("#"));
+    return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
+  }
   async get(path) {
     const answer = await fetch(`${this.url}${path}`, { headers: { accept: "application/json" } });
     return { status: answer.status, headers: answer.headers, json: await answer.json() };

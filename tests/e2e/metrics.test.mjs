@@ -11,11 +11,7 @@ const daemon = await startDaemon({ upstream, config: { fetchers: { list: { poll_
 
 const text = async () => (await fetch(`${daemon.url}/metrics`)).text();
 
-// {name{labels}: number}
-async function metrics() {
-  const lines = (await text()).split("\n").filter((line) => line && !line.startsWith("#"));
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
-}
+const metrics = () => daemon.metrics();
 
 test("promtool finds nothing to complain about", async () => {
   const { code, out, err } = await run("promtool", ["check", "metrics"], { input: await text() });
@@ -85,4 +81,7 @@ test("it is answered as Prometheus asks, and the dashboard asks for nothing else
   const known = new Set([...answer.body.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
   for (const [name] of asked.matchAll(/restream_[a-z_]+/g))
     assert.ok(known.has(name.replace(/_(bucket|sum|count)$/, "")), `${name} is not told`);
+  const section = /^## Metrics\n(.*?)^## /ms.exec(readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8"))[1];
+  const described = [...section.matchAll(/^\|([^|]*)\|/gm)].flatMap(([, names]) => [...names.matchAll(/`([a-z_]+)`/g)].map(([, name]) => name));
+  assert.deepEqual(described.filter((name) => name !== "restream_").map((name) => `restream_${name}`).sort(), [...known].sort(), "as docs/operations.md lists them");
 });

@@ -30,7 +30,11 @@ test("new requests get 503, subscribers are sent away one after the other, and t
     assert.equal(answer.status, 503, path);
     if (path !== "/readyz") assert.match(answer.headers["retry-after"], /^[0-9]+$/);
   }
+  // It is alive, and whoever watches it sees it go.
   assert.equal((await curl(`${daemon.url}/livez`)).status, 200);
+  const numbers = await curl(`${daemon.url}/metrics`);
+  assert.equal(numbers.status, 200);
+  assert.match(numbers.body, /^restream_http_responses_total\{code="5xx"\} [1-9]/m);
   await assert.rejects(daemon.subscriber(), /503/);
   const ended = await Promise.all(
     sockets.map(async (socket) => {

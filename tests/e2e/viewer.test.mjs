@@ -1,10 +1,12 @@
 // The live viewer at `/`, in a real Chromium.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { openViewer, panelOf } from "./browser.mjs";
-import { eventually, run, sleep, startDaemon, startUpstream } from "./harness.mjs";
+import { eventually, Process, run, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
 import { startRelay } from "./relay.mjs";
 
+const HERE = fileURLToPath(new URL(".", import.meta.url));
 const upstream = await startUpstream();
 const daemon = await startDaemon({ upstream, plugins: ["list", "list-complete", "nyt-top"] });
 
@@ -152,21 +154,51 @@ test("an address with a channel that does not exist says so in its panel", async
   await close();
 });
 
-test("the lines to copy do what they say, whatever the params hold", async () => {
+test("each line to copy, as the clipboard has it, runs and hears an event, whatever the params hold", async () => {
   const name = `it's $(false) "quoted" \\ & more`;
-  await upstream.setList(encodeURIComponent(name).replaceAll("'", "%27"), [{ id: "from-curl" }]);
+  let n = 0;
+  await upstream.setList(name, [{ id: "counted", n }]);
   const { page, close } = await openViewer(daemon.url, { permissions: ["clipboard-read", "clipboard-write"] });
   await subscribe(page, "list", name);
   await page.getByText("Commands").click();
-  await page.getByRole("button", { name: "Copy the curl, once (JSON) line" }).click();
-  await shows(page.getByRole("button", { name: "Copy the curl, once" }), /Copied/);
-  const line = await page.evaluate(() => navigator.clipboard.readText());
-  const { out, err } = await run("bash", ["-c", line]);
-  assert.deepEqual(JSON.parse(out).params, { name }, err);
-  const wscat = await page.getByLabel("wscat", { exact: true }).textContent();
-  const words = await run("bash", ["-c", `printf '%s\\n' ${wscat.replace(/^npx /, "")}`]);
-  assert.deepEqual(JSON.parse(words.out.trim().split("\n").at(-1)).params, { name });
-  assert.match(await page.getByLabel("JavaScript", { exact: true }).textContent(), /^const socket = new WebSocket\("ws:/);
+  const copied = async (line) => {
+    const button = page.getByRole("button", { name: `Copy the ${line} line` });
+    await button.click();
+    await shows(button, /Copied/);
+    return page.evaluate(() => navigator.clipboard.readText());
+  };
+  // Of a program that prints messages: one that comes after it has begun.
+  const hearsChange = async (output) => {
+    await eventually(() => /"type": ?"(subscribed|snapshot)"|type: '(subscribed|snapshot)'/.test(output()), { within: seconds(20), what: "a subscription" });
+    await upstream.setList(name, [{ id: "counted", n: ++n }]);
+    const change = new RegExp(`updated_item.*"n": ?${n}\\b|updated_item.*n: ${n}\\b`, "s");
+    await eventually(() => change.test(output()), { within: seconds(20), what: `${change}` }).catch((error) => {
+      throw new Error(`${error.message}\n${output()}`);
+    });
+  };
+  const inShell = async (line) => {
+    const shell = new Process("bash", ["-c", `exec ${line}`], { cwd: HERE, input: "open" });
+    await hearsChange(() => shell.output() + shell.log());
+    shell.signal("SIGTERM");
+    await shell.waitForEnd();
+  };
+  const wscat = await copied("wscat");
+  assert.match(wscat, /^npx wscat /);
+  await inShell(wscat); // npx finds the one in this folder
+  await inShell(await copied("curl, live (SSE)"));
+  const { out, err } = await run("bash", ["-c", await copied("curl, once (JSON)")]);
+  const once = JSON.parse(out);
+  assert.deepEqual(once.params, { name }, err);
+  assert.deepEqual(once.items, [{ id: "counted", item: { id: "counted", n } }]);
+
+  // In a page of this very server, as from a browser's console.
+  const script = await copied("JavaScript");
+  const heard = [];
+  const { page: other, close: closeOther } = await openViewer(daemon.url, { bypassCSP: true });
+  other.on("console", async (message) => heard.push(JSON.stringify(await message.args()[0]?.jsonValue())));
+  await other.addScriptTag({ content: script });
+  await hearsChange(() => heard.join("\n"));
+  await closeOther();
   await close();
 });
 

@@ -74,12 +74,30 @@ step("apt-get install gives a running service that is ready", async () => {
   packaged = machine.read(CONFIG);
 });
 
-step("it listens on loopback only", async () => {
-  const sockets = (await machine.run("cat", "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6"))
+// What could be reached from elsewhere: TCP sockets that listen, and UDP, raw and packet sockets whatever they do, as
+// "tcp 0100007F:1F90". Those of the service's processes, or all of the machine's.
+const SERVICE_INODES =
+  "for pid in $(pgrep -u restream); do ls -l /proc/$pid/fd; done | sed -n 's/.*socket:\\[\\([0-9]*\\)\\]$/\\1/p'";
+async function openings({ ofService }) {
+  const kinds = ["tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet"];
+  const table = await machine.run("sh", "-c", `for kind in ${kinds.join(" ")}; do sed "1d; s/^/$kind /" /proc/net/$kind; done`);
+  const inodes = ofService && (await machine.run("sh", "-c", SERVICE_INODES)).trim().split("\n");
+  return table
+    .trim()
     .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([number, local, , state]) => /^[0-9]+:$/.test(number) && state !== "01" && /:1F90$/.test(local));
-  assert.deepEqual(sockets.map(([, local]) => local), ["0100007F:1F90"]);
+    .map((line) => line.split(/\s+/))
+    .filter(([kind, , , , state]) => !kind.startsWith("tcp") || state === "0A")
+    .map((words) => ({ text: `${words[0]} ${words[2]}`, inode: words[words[0] === "packet" ? 9 : 10] }))
+    .filter(({ inode }) => !ofService || inodes.includes(inode))
+    .map(({ text }) => text);
+}
+const LOOPBACK_8080 = "tcp 0100007F:1F90";
+
+step("it listens on loopback only", async () => {
+  assert.deepEqual(await openings({ ofService: true }), [LOOPBACK_8080]);
+  // Nor does anybody else because of it. (The API's stand-in is beside the machine.)
+  const standIn = `tcp 0100007F:${upstream.port.toString(16).toUpperCase().padStart(4, "0")}`;
+  assert.deepEqual((await openings({ ofService: false })).filter((one) => one !== standIn), [LOOPBACK_8080]);
 });
 
 step("no key is set, and systemctl status says in one line what to do", async () => {
@@ -320,6 +338,32 @@ step("a backup is made beside the running service, and put back", async () => {
   await socket.close();
 });
 
+step("the socket unit is there for those who want it: a restart refuses nobody, and the first connection starts the service", async () => {
+  assert.equal((await machine.try("systemctl", "is-enabled", "restream.socket")).out.trim(), "disabled");
+  assert.notEqual((await machine.try("systemctl", "is-active", "restream.socket")).code, 0);
+  await machine.run("systemctl", "stop", "restream");
+  await machine.run("systemctl", "enable", "--now", "restream.socket");
+  await ready(); // nobody else has started it
+  assert.match(await machine.property("StatusText"), /^listening on 127\.0\.0\.1:8080;/);
+  assert.deepEqual(await openings({ ofService: true }), [LOOPBACK_8080]);
+  const refused = [];
+  let asking = true;
+  const asks = (async () => {
+    for (; asking; await new Promise((resolve) => setTimeout(resolve, 20)))
+      await fetch(`${URL}/livez`).catch((error) => error.cause?.code === "ECONNREFUSED" && refused.push(error.cause));
+  })();
+  const pid = await mainPid();
+  await machine.restart();
+  await ready();
+  asking = false;
+  await asks;
+  assert.notEqual(await mainPid(), pid);
+  assert.deepEqual(refused, []);
+  await machine.run("systemctl", "disable", "--now", "restream.socket");
+  await machine.restart();
+  await ready();
+});
+
 step("an older keystore beside newer state is refused until it is accepted", async () => {
   await machine.run("cp", "-p", "/etc/restream/keys.restream", "/root/keys.restream");
   const added = await machine.tryWithInput("a newer value", "restream-keys", "set", "list", "later");
@@ -357,7 +401,12 @@ step("no value of a key is in the journal", async () => {
 });
 
 step("remove leaves configuration, keys and state; an install finds them again", async () => {
+  // With the socket unit, too: nothing may be left that listens.
+  await machine.run("systemctl", "stop", "restream");
+  await machine.run("systemctl", "enable", "--now", "restream.socket");
+  await ready();
   await machine.run("apt-get", "remove", "-y", "restream", "restream-sdk");
+  assert.ok(!(await openings({ ofService: false })).includes(LOOPBACK_8080));
   assert.equal((await machine.try("systemctl", "is-active", "restream")).code === 0, false);
   await machine.run("test", "-s", "/etc/restream/keys.restream", "-a", "-s", "/etc/restream/master.key", "-a", "-s", CONFIG, "-a", "-d", "/var/lib/restream");
   await machine.run("apt-get", "install", "-y", "/newer/restream.deb");

@@ -329,3 +329,28 @@ TEST_CASE("while the store fails, a poll that finds nothing new says so as well,
   bench.seen.broken = false;
   CHECK(bench.poll("c", "a").get().kind == PollOutcome::Kind::committed);
 }
+
+TEST_CASE("polls count as waiting until they are answered or dropped, and each one's diff is timed") {
+  Bench bench;
+  const StoreThread::Stats& stats = bench.thread->stats();
+  std::promise<void> release = bench.hold();
+  auto one = bench.poll("one", "a");
+  auto two = bench.poll("two", "a");
+  bench.thread->write(schedule("three", 1));
+  CHECK(stats.waiting.value() == 2);
+  release.set_value();
+  one.get();
+  two.get();
+  CHECK(soon([&] { return stats.waiting.value() == 0; }));
+  MetricsText text;
+  text.family("diff_seconds", MetricsText::Type::histogram, "Of a poll.");
+  text.sample(stats.diffs);
+  CHECK_THAT(text.take(), Catch::Contains("restream_diff_seconds_count 2\n"));
+
+  release = bench.hold();
+  for (int i = 0; i < 5; ++i) bench.poll("c" + std::to_string(i), "a");
+  CHECK(stats.waiting.value() == 5);
+  bench.thread->hurry(Millis(0), [](std::size_t) {});
+  release.set_value();
+  CHECK(soon([&] { return stats.waiting.value() == 0; }));
+}

@@ -129,6 +129,24 @@ TEST_CASE("what the API says is left is believed when it is less") {
   CHECK(call(unlimited, at(10s)));
 }
 
+TEST_CASE("what is left is said with the limit that it is left of") {
+  Quota quota;
+  CHECK_FALSE(quota.left_of(at(0s)));
+  quota.set_limits({{.calls = 10, .per = 1s}, {.calls = 1000, .per = 24h}});
+  CHECK(quota.left_of(at(0s)) == 10);
+  for (int second = 0; second < 100; ++second)
+    for (int i = 0; i < 10; ++i) quota.take(1, at(second * 2s)), quota.end(1, at(second * 2s));
+  CHECK(quota.left(at(300s)) == 0);
+  CHECK(quota.left_of(at(300s)) == 1000);
+
+  Quota api = quota_of(100, 1h);
+  api.answered({.limit = 500, .left = 20, .renews_in = 60s}, at(0s));
+  CHECK(api.left(at(1s)) == 20);
+  CHECK(api.left_of(at(1s)) == 500);
+  api.answered({.limit = {}, .left = 400, .renews_in = 60s}, at(2s));
+  CHECK(api.left_of(at(2s)) == 100);
+}
+
 TEST_CASE("limits are read in all the ways in which APIs write them") {
   const auto left = [](const ApiQuota& said) { return said.left.value_or(999); };
   const auto renews = [](const ApiQuota& said) { return said.renews_in.value_or(Millis(-1)); };
