@@ -33,4 +33,10 @@ std::vector<PluginCall> CallQueue::take_all() {
   return calls;
 }
 
+std::size_t CallQueue::size() const {
+  std::size_t waiting = 0;
+  for (const auto& [_, line] : lines_) waiting += line.size();
+  return waiting;
+}
+
 }  // namespace restream

@@ -3,6 +3,7 @@
 // A plugin's own. Runs on: core.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -21,6 +22,7 @@ class CallQueue {
   // Nothing: none of those that wait has a place.
   [[nodiscard]] std::optional<PluginCall> take_next(const CallPlaces& places);
   [[nodiscard]] std::vector<PluginCall> take_all();  // oldest first
+  [[nodiscard]] std::size_t size() const;
 
  private:
   struct Waiting {
