@@ -29,6 +29,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -55,14 +56,12 @@ struct Options {
   bool json = false;
 };
 
-// `who`: RUSAGE_SELF for all threads, RUSAGE_THREAD for the calling one.
-double cpu_seconds(int who) {
-  rusage usage{};
-  getrusage(who, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+// Of this process, or of the calling thread. Not getrusage(): it leaves out what a running thread has used since the
+// scheduler's last tick, which is milliseconds.
+double cpu_seconds(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
 // What this process has written to, in bytes.
@@ -219,15 +218,15 @@ Figures measure(bench::Bed& bed, const bench::Clients& clients, const std::vecto
   const auto send_by_raw = [&] {
     let_timers_run_out();
     const Stopwatch watch(clients);
-    const double start = cpu_seconds(RUSAGE_THREAD);
+    const double start = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
     send_raw(sockets, *bytes);
-    const double took = cpu_seconds(RUSAGE_THREAD) - start;
+    const double took = cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - start;
     return Round{took / messages * 1e6, watch.wait_for(bytes->size() * sockets.size())};
   };
   const auto send_by_restream = [&] {
     let_timers_run_out();
     // This thread only hands in the result and waits: its own time is no part of the server's.
-    const auto server = [] { return cpu_seconds(RUSAGE_SELF) - cpu_seconds(RUSAGE_THREAD); };
+    const auto server = [] { return cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_seconds(CLOCK_THREAD_CPUTIME_ID); };
     const Stopwatch watch(clients);
     const double start = server();
     bytes = bed.publish(result_of(burst, options.size));
