@@ -104,10 +104,10 @@ void Connection::read_now(Received done) {
   }
 }
 
-void Connection::send(Frames bytes, Outbox::Kind kind) {
+void Connection::send(Frames bytes, Outbox::Kind kind, std::size_t from) {
   if (ending_ || closed_) return;
   if (outbox_.queued() == 0) progress_ = loop_.now();
-  outbox_.send(std::move(bytes), kind);
+  outbox_.send(std::move(bytes), kind, from);
   after_send();
 }
 

@@ -58,7 +58,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read(Received done);
 
   // Nothing is sent after send_last(): its bytes hold the close frame, or the answer that ends the connection.
-  void send(Frames bytes, Outbox::Kind kind = Outbox::Kind::other);
+  void send(Frames bytes, Outbox::Kind kind = Outbox::Kind::other, std::size_t from = 0);
   void send_last(Frames bytes, bool bounded);
   // Calls `go_on` once there is room for more control frames: at once, if there is.
   void when_room(std::move_only_function<void()> go_on);

@@ -27,7 +27,8 @@ class Outbox {
   // Null: bytes go to the descriptor as they are. Not owned.
   void use(TlsStream* tls) { tls_ = tls; }
 
-  void send(Frames bytes, Kind kind);
+  // `from`: what is before it is left out.
+  void send(Frames bytes, Kind kind, std::size_t from = 0);
   // Sends what is queued, as far as the kernel takes it. Returns how many bytes that was.
   std::size_t flush();
   // Forgets what is queued; the peer is gone.

@@ -152,6 +152,7 @@ Feed FakeCore::feed() {
     chunk.offset = one.events.size();
     chunk.frames = encode(form.framing, "snapshot", at(chunk.offset),
                           snapshot_json(*one.label, {.epoch = fake_epoch, .offset = chunk.offset}, {}));
+    if (snapshot) chunk.frames = snapshot;
     answer(hold_reads, [done = std::move(done), chunk] { done(chunk); });
   };
   feed.get_channel = [this](const std::string& fetcher, const Params& params, const Visitor&,

@@ -82,6 +82,7 @@ class FakeCore {
   std::shared_ptr<const Document> huge =  // what all are answered who get it
       std::make_shared<const Document>(
           Document{.status = 200, .json = std::string(8U << 20U, 'x'), .etag = "\"huge\""});
+  Frames snapshot;       // in the place of every snapshot, if there is one
   std::string last_get;  // "fetcher?params" of the last get_channel
 
  private:
