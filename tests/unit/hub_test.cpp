@@ -191,6 +191,29 @@ TEST_CASE("GET of a channel is demand, waits for its first poll, and has a tag t
   CHECK(world.demand.back() == "unwant news");
 }
 
+TEST_CASE("a read of events that have left the log says that they are gone") {
+  World world;
+  const auto attached = world.attach();
+  auto rules = CommitRules{.diff = {.id_field = "id"}, .complete = true};
+  rules.keep_events = 2;
+  rules.events_young = Seconds{0};
+  for (int n = 1; n <= 6; ++n) {
+    bool done = false;
+    Schedule schedule;
+    schedule.last_poll = std::chrono::system_clock::now();
+    world.hub.commit(make_channel_id("news", {}), std::make_shared<const CommitRules>(rules),
+                     R"({"status_code":200,"result":[{"id":1,"n":)" + std::to_string(n) + "}]}", schedule,
+                     [&](const PollOutcome&) { done = true; });
+    world.run_until([&] { return done; });
+  }
+  std::optional<std::expected<HistoryChunk, HistoryProblem>> got;
+  world.feed.read_events(attached->channel, 0, Form{}, 1U << 20U,
+                         world.on_loop([&](auto reply) { got = std::move(reply); }));
+  world.run_until([&] { return got.has_value(); });
+  REQUIRE_FALSE(got->has_value());
+  CHECK(got->error().gone);
+}
+
 TEST_CASE("all who GET a channel at a time share its document, until it changes") {
   World world;
   world.attach();
