@@ -143,8 +143,9 @@ struct Feed {
   std::function<void(ChannelNumber, Form, std::function<void(std::expected<SnapshotChunk, HistoryProblem>)>)>
       read_snapshot;
 
-  // GET. `channel` is demand: it waits up to 10 s for a first poll.
-  std::function<void(std::string fetcher, Params, Visitor, std::function<void(Document)>)> get_channel;
+  // GET. `channel` is demand: it waits up to 10 s for a first poll. All who ask for the same get the same document.
+  std::function<void(std::string fetcher, Params, Visitor, std::function<void(std::shared_ptr<const Document>)>)>
+      get_channel;
   std::function<void(Access, std::function<void(Document)>)> get_channels;
   std::function<void(std::optional<std::string> fetcher, Access, std::function<void(Document)>)> get_fetchers;
   std::function<void(std::function<void(Readiness)>)> get_readiness;

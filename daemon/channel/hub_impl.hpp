@@ -20,6 +20,7 @@
 
 namespace restream {
 
+using DocumentReply = std::function<void(std::shared_ptr<const Document>)>;
 using SnapshotReply = std::function<void(std::expected<SnapshotChunk, HistoryProblem>)>;
 
 // Subscribers of one serve thread, by the form they take.
@@ -41,6 +42,14 @@ struct SnapshotRead {
   std::weak_ptr<const std::string> bytes;  // of the last read, while somebody still sends it
   std::uint64_t offset = 0;
   std::vector<SnapshotReply> readers;
+};
+
+// The document of a channel: read once for all who ask while it is read or still sent.
+struct DocumentRead {
+  std::uint64_t commits = 0;  // of these it is
+  State state = State::pending;
+  std::weak_ptr<const Document> document;
+  std::weak_ptr<std::vector<DocumentReply>> readers;  // while it is read
 };
 
 // The last committed result, for as long as the same one is known to change nothing (see PollOutcome::repeats_until).
@@ -69,6 +78,7 @@ struct Channel {
   std::vector<std::function<void()>> after_first_poll;
 
   std::map<std::pair<FilterNumber, Framing>, SnapshotRead> snapshots;
+  DocumentRead document;
   std::uint64_t commits = 0;  // how often the snapshot may have changed
   std::optional<Repeatable> repeatable;
 
@@ -120,9 +130,8 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   void read_snapshot(ChannelNumber number, Form form, SnapshotReply reply);
 
   // documents
-  void get_channel(const std::string& fetcher, const Params& params, const Visitor& visitor,
-                   std::function<void(Document)> reply);
-  void send_document(const Channel& channel, std::function<void(Document)> reply);
+  void get_channel(const std::string& fetcher, const Params& params, const Visitor& visitor, DocumentReply reply);
+  void send_document(Channel& channel, DocumentReply reply);
   [[nodiscard]] std::vector<ChannelEntry> list() const;
   Document list_channels(const Access& access) const;
   Document describe_fetchers(const std::optional<std::string>& fetcher, const Access& access) const;

@@ -128,19 +128,20 @@ void Hub::Impl::read_snapshot(ChannelNumber number, Form form, SnapshotReply rep
 }
 
 void Hub::Impl::get_channel(const std::string& fetcher, const Params& params, const Visitor& visitor,
-                            std::function<void(Document)> reply) {
-  if (!may_see_fetcher(visitor.access, fetcher)) return reply(error_document(not_for_this_token(fetcher)));
-  resolve(fetcher, params, [this, visitor, reply = std::move(reply)](std::expected<ChannelId, FeedError> id) mutable {
-    if (!id) return reply(error_document(id.error()));
-    if (!may_see(visitor.access, id->text)) return reply(error_document(not_for_this_token(id->text)));
+                            DocumentReply reply) {
+  const auto error = [](const FeedError& why) { return std::make_shared<const Document>(error_document(why)); };
+  if (!may_see_fetcher(visitor.access, fetcher)) return reply(error(not_for_this_token(fetcher)));
+  resolve(fetcher, params, [this, visitor, error, reply = std::move(reply)](std::expected<ChannelId, FeedError> id) {
+    if (!id) return reply(error(id.error()));
+    if (!may_see(visitor.access, id->text)) return reply(error(not_for_this_token(id->text)));
     auto made = find_or_make(*id, visitor.address);
-    if (!made) return reply(error_document(made.error()));
+    if (!made) return reply(error(made.error()));
     Channel& channel = **made;
     const std::size_t before = channel.demand();
     ++channel.other_demand;
     demand_changed(channel, before);
     // Whichever comes first, the poll or the end of the wait, answers; the other finds nothing left to do.
-    const auto once = std::make_shared<std::function<void(Document)>>(std::move(reply));
+    const auto once = std::make_shared<DocumentReply>(reply);
     auto answer = [this, name = id->text, once] {
       if (!*once) return;
       if (Channel* found = find(name)) {
@@ -158,16 +159,32 @@ void Hub::Impl::get_channel(const std::string& fetcher, const Params& params, co
   });
 }
 
-void Hub::Impl::send_document(const Channel& channel, std::function<void(Document)> reply) {
-  const auto shared = std::make_shared<std::function<void(Document)>>(std::move(reply));
+void Hub::Impl::send_document(Channel& channel, DocumentReply reply) {
+  DocumentRead& read = channel.document;
+  if (read.commits == channel.commits && read.state == channel.status.state) {
+    if (auto document = read.document.lock()) return reply(std::move(document));
+    if (const auto readers = read.readers.lock()) return readers->push_back(std::move(reply));
+  }
+  const auto readers = std::make_shared<std::vector<DocumentReply>>();
+  readers->push_back(std::move(reply));
+  read = {.commits = channel.commits, .state = channel.status.state, .document = {}, .readers = readers};
+  auto deliver = [self = shared_from_this(), number = channel.number, readers](Document document) {
+    self->around.loop.post([self, number, readers, document = std::make_shared<const Document>(std::move(document))] {
+      Channel* found = self->find(number);
+      // The newest one is kept, for as long as somebody sends it.
+      if (found != nullptr && document->status == 200 && found->document.readers.lock() == readers)
+        found->document.document = document;
+      for (const DocumentReply& one : *readers) one(document);
+    });
+  };
   around.store.read(
       [name = channel.id.text, label = channel.label, empty_at = Position{channel.record.head.epoch, 0},
-       status = channel.status, shared](Store& store) {
+       status = channel.status, deliver](Store& store) {
         const Snapshot snapshot = store.snapshot(name).value_or(Snapshot{empty_at, {}});
-        (*shared)(snapshot_document(*label, snapshot, status));
+        deliver(snapshot_document(*label, snapshot, status));
       },
-      [shared](const std::string& problem) {
-        (*shared)(error_document({"unavailable", "the store cannot be read: " + problem}));
+      [deliver](const std::string& problem) {
+        deliver(error_document({"unavailable", "the store cannot be read: " + problem}));
       });
 }
 

@@ -68,6 +68,8 @@ std::string http_date(WallTime time) {
   return {text.data(), static_cast<std::size_t>(size)};
 }
 
+bool has_body(const Answer& answer) { return answer.status != 204 && answer.status != 304; }
+
 bool is_json(const Answer& answer) { return answer.type == "application/json"; }
 
 }  // namespace
@@ -87,10 +89,9 @@ std::string answer_bytes(const Answer& answer, const AnswerContext& context) {
   bytes.append(reason_phrase(answer.status)).append("\r\n");
   header("Server", context.server);
   header("Date", http_date(context.time));
-  const bool no_body = answer.status == 204 || answer.status == 304;
-  if (!no_body) {
+  if (has_body(answer)) {
     header("Content-Type", is_json(answer) ? "application/json" : answer.type + "; charset=utf-8");
-    header("Content-Length", std::to_string(answer.body.size()));
+    header("Content-Length", std::to_string(answer.shared ? answer.shared->size() : answer.body.size()));
   }
   header("X-Content-Type-Options", "nosniff");
   // What is right now may be wrong in a second; whoever keeps it must ask (with If-None-Match, where there is an ETag).
@@ -104,8 +105,12 @@ std::string answer_bytes(const Answer& answer, const AnswerContext& context) {
   // A client of HTTP/1.0 has to be told of either.
   header("Connection", answer.close || context.close ? "close" : "keep-alive");
   bytes.append("\r\n");
-  if (!context.head && !no_body) bytes += answer.body;
+  if (!context.head && has_body(answer) && !answer.shared) bytes += answer.body;
   return bytes;
+}
+
+std::shared_ptr<const std::string> shared_body(const Answer& answer, const AnswerContext& context) {
+  return !context.head && has_body(answer) ? answer.shared : nullptr;
 }
 
 std::string stream_head(const AnswerContext& context) {

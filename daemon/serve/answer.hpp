@@ -1,6 +1,7 @@
 // HTTP answers as values, and as bytes. Pure.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@ struct Answer {
   int status = 200;
   std::string type = "application/json";  // of the body
   std::string body;
+  std::shared_ptr<const std::string> shared;  // the body in its stead, where many may be sent the same
   std::vector<std::pair<std::string, std::string>> headers;
   bool close = false;  // the connection ends with it
 };
@@ -29,7 +31,9 @@ struct AnswerContext {
   bool close = false;       // say so
   std::string_view origin;  // an Origin that may read the answer; empty: none
 };
+// With its body, but for one that is shared: that is to follow, where `shared_body` says so.
 std::string answer_bytes(const Answer& answer, const AnswerContext& context);
+std::shared_ptr<const std::string> shared_body(const Answer& answer, const AnswerContext& context);
 
 // The head of an event stream, which lasts until the connection ends.
 std::string stream_head(const AnswerContext& context);

@@ -59,9 +59,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Received = std::move_only_function<void(const ErrorCode&, std::string_view)>;
   void read(Received done);
 
-  // Nothing is sent after send_last(): its bytes hold the close frame, or the answer that ends the connection.
-  // Of `bytes` those from `from` on: the ones before went to the socket by the gate.
+  // `from`: what is before it is left out, or went to the socket by the gate already.
   void send(const Frames& bytes, Outbox::Kind kind = Outbox::Kind::other, std::size_t from = 0);
+  // Nothing is sent after it: the bytes hold the close frame, or the answer that ends the connection.
   void send_last(const Frames& bytes, bool bounded);
   // Calls `go_on` once there is room for more control frames: at once, if there is.
   void when_room(std::move_only_function<void()> go_on);

@@ -206,15 +206,16 @@ void HttpSession::send(const Answer& answer) {
   count_response(answer.status);
   const bool close = !keep_alive_ || answer.close || loop.draining();
   const std::string server = "restream/" + loop.options().version;
-  auto bytes = std::make_shared<const std::string>(answer_bytes(
-      answer, {.server = server, .time = loop.clock().wall(), .head = head_, .close = close, .origin = origin_}));
+  const AnswerContext context{
+      .server = server, .time = loop.clock().wall(), .head = head_, .close = close, .origin = origin_};
+  connection_->send(std::make_shared<const std::string>(answer_bytes(answer, context)));
+  connection_->send(shared_body(answer, context));
   if (close) {
-    connection_->send_last(std::move(bytes), false);
+    connection_->end(false);
     // A read under way notices that the connection is ending.
     if (!reading_) connection_->drain_and_close(false);
     return;
   }
-  connection_->send(std::move(bytes));
   first_ = false;
   // Until the next request a proxy's connection is nobody's.
   if (loop.proxies().trusts(connection_->peer())) connection_->set_address({});

@@ -22,7 +22,7 @@ bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || 
 }  // namespace
 
 void Outbox::send(const Frames& bytes, Kind kind, std::size_t from) {
-  if (broken_ || !bytes || bytes->empty()) return;
+  if (broken_ || !bytes) return;
   std::size_t sent = from;
   while (queued_ == 0 && sent < bytes->size()) {
     const ssize_t size = pass_on(bytes->data() + sent, bytes->size() - sent);
@@ -36,7 +36,7 @@ void Outbox::send(const Frames& bytes, Kind kind, std::size_t from) {
       return;
     }
   }
-  const std::size_t rest = bytes->size() - sent;
+  const std::size_t rest = bytes->size() - std::min(sent, bytes->size());
   if (rest == 0) return;
   queue_.push_back({.bytes = bytes, .offset = sent, .kind = kind});
   queued_ += rest;

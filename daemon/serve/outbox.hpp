@@ -27,6 +27,7 @@ class Outbox {
   // Null: bytes go to the descriptor as they are. Not owned.
   void use(TlsStream* tls) { tls_ = tls; }
 
+  // `from`: what is before it is left out.
   void send(const Frames& bytes, Kind kind, std::size_t from = 0);
   // Sends what is queued, as far as the kernel takes it. Returns how many bytes that was.
   std::size_t flush();

@@ -16,6 +16,8 @@ using Reply = std::function<void(Answer)>;
 constexpr std::string_view channels_prefix = "/channels/";
 constexpr std::string_view fetchers_prefix = "/fetchers/";
 constexpr int retry_after_seconds = 5;
+// A shorter body leaves together with its head.
+constexpr std::size_t worth_sharing = 16U << 10U;
 
 Answer json_answer(std::string json) {
   Answer answer;
@@ -29,13 +31,18 @@ Answer not_found(std::string_view path) {
       "there is nothing at " + std::string(path.substr(0, 200)) + "; try /channels, /fetchers, /livez or /readyz");
 }
 
-Answer document_answer(const Document& document, std::string_view if_none_match) {
-  Answer answer = json_answer(document.json);
+// `shared`: the same, where it is shared.
+Answer document_answer(const Document& document, std::string_view if_none_match,
+                       const std::shared_ptr<const Document>& shared = nullptr) {
+  const bool share = shared && document.json.size() >= worth_sharing;
+  Answer answer = json_answer(share ? std::string() : document.json);
+  if (share) answer.shared = {shared, &shared->json};
   answer.status = document.status;
   if (!document.etag.empty()) answer.headers.emplace_back("ETag", document.etag);
   if (answer.status == 200 && etag_matches(if_none_match, document.etag)) {
     answer.status = 304;
     answer.body.clear();
+    answer.shared = nullptr;
   }
   if (answer.status == 503 || answer.status == 429)
     answer.headers.emplace_back("Retry-After", std::to_string(retry_after_seconds));
@@ -95,7 +102,12 @@ void answer_channel(Loop& loop, const Request& request, const Visitor& visitor, 
       return reply(error_answer(400, "invalid_params",
                                 "unknown query name '" + own.substr(0, 64) +
                                     "'; names that begin with '_' belong to restream, and it knows _since"));
-  loop.feed().get_channel(*name, std::move(query->params), visitor, on_document(loop, request, reply));
+  using Shared = std::shared_ptr<const Document>;
+  loop.feed().get_channel(
+      *name, std::move(query->params), visitor,
+      loop.on_loop<Shared>([reply, tag = std::string(request.header("if-none-match"))](const Shared& document) {
+        reply(document_answer(*document, tag, document));
+      }));
 }
 
 void answer_fetcher(Loop& loop, const Request& request, const Visitor& visitor, const Reply& reply) {

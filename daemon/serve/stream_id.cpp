@@ -38,6 +38,18 @@ Frames StreamId::rewrite(std::size_t place, std::string_view blocks) {
   return std::make_shared<const std::string>(std::move(out));
 }
 
+StreamId::Head StreamId::rewrite_head(std::size_t place, std::string_view block) {
+  const std::size_t end = block.find('\n');
+  positions_.at(place) = block.substr(id_field.size(), end - id_field.size());
+  return {.line = std::make_shared<const std::string>(std::string(id_field) + text() + '\n'), .rest = end + 1};
+}
+
+std::size_t StreamId::size() const {
+  std::size_t size = positions_.size() - 1;
+  for (const std::string& position : positions_) size += position.size();
+  return size;
+}
+
 std::string StreamId::text() const {
   std::string out;
   for (std::size_t i = 0; i < positions_.size(); ++i) out.append(i == 0 ? "" : ",").append(positions_[i]);

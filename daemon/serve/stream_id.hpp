@@ -25,7 +25,16 @@ class StreamId {
   // Blocks without an id stay as they are.
   Frames rewrite(std::size_t place, std::string_view blocks);
 
+  // The same for one block that begins with an id and is too large to be copied: what to send in its stead, before what
+  // comes after its first line; and where that begins.
+  struct Head {
+    Frames line;
+    std::size_t rest = 0;
+  };
+  Head rewrite_head(std::size_t place, std::string_view block);
+
   [[nodiscard]] std::string text() const;
+  [[nodiscard]] std::size_t size() const;  // of the text
 
   // What to resume each channel from: as many texts as there are channels, empty where there is nothing.
   static std::vector<std::string> parse(std::string_view text, std::size_t channels);

@@ -10,6 +10,8 @@ namespace restream {
 namespace {
 
 constexpr std::size_t history_chunk = 256U << 10U;
+// A small event, as the log counts it.
+constexpr std::size_t event_size = 64;
 // More transitions than this while a subscriber catches up: the oldest are not told.
 constexpr std::size_t kept_statuses = 16;
 constexpr Seconds read_again_after{1};
@@ -80,6 +82,14 @@ void Subscriptions::send(const Subscription& subscription, const Frames& bytes, 
   connection_->send(ids_ ? ids_->rewrite(subscription.id_place, *bytes) : bytes, kind);
 }
 
+// A snapshot may be large, and many may wait for the same: its bytes are shared, but for the id.
+void Subscriptions::send_snapshot(const Subscription& subscription, const Frames& bytes) {
+  if (!ids_) return connection_->send(bytes);
+  const StreamId::Head head = ids_->rewrite_head(subscription.id_place, *bytes);
+  connection_->send(head.line);
+  connection_->send(bytes, Outbox::Kind::other, head.rest);
+}
+
 void Subscriptions::send_error(std::string_view code, std::string_view message, std::string_view request) {
   connection_->send(encode(framing_, "error", {}, error_json(code, message, request)));
 }
@@ -144,7 +154,7 @@ void Subscriptions::on_batch(Subscription& subscription, const Announcement& ann
   const Frames& bytes = plain ? announcement.frames[form] : filtered != nullptr ? filtered->frames[form] : none;
   const std::uint64_t told = filtered == nullptr ? announcement.last - announcement.after : filtered->told;
   const bool next = bytes && announcement.after == subscription.cursor() && !subscription.reading;
-  if (next && (told == 0 || has_room(subscription, bytes))) {
+  if (next && (told == 0 || has_room(subscription, bytes, told))) {
     take(subscription, bytes, announcement.last, told, Outbox::Kind::live);
   } else {
     wait_turn(subscription);
@@ -163,11 +173,14 @@ void Subscriptions::take(Subscription& subscription, const Frames& bytes, std::u
 }
 
 // Whether a batch may go straight to the socket.
-bool Subscriptions::has_room(const Subscription& subscription, const Frames& bytes) const {
+bool Subscriptions::has_room(const Subscription& subscription, const Frames& bytes, std::uint64_t told) const {
   const Outbox& outbox = connection_->outbox();
+  const std::size_t most = connection_->loop().options().send_queue;
+  // With ids of its own it is a copy that would wait; the log can be copied in pieces.
+  if (ids_ && outbox.live_queued() + bytes->size() + told * ids_->size() > most) return false;
   // What waits in the queue cannot be conflated any more; in the log it can.
   if (subscription.form.conflated) return outbox.queued() == 0 && !early(subscription);
-  return outbox.live_queued() == 0 || outbox.live_queued() + bytes->size() <= connection_->loop().options().send_queue;
+  return outbox.live_queued() == 0 || outbox.live_queued() + bytes->size() <= most;
 }
 
 bool Subscriptions::early(const Subscription& subscription) const {
@@ -241,8 +254,10 @@ void Subscriptions::read_snapshot(Subscription& subscription) {
 void Subscriptions::read_history(Subscription& subscription) {
   using Reply = std::expected<HistoryChunk, HistoryProblem>;
   Loop& loop = connection_->loop();
+  // Each event may get an id that is much larger than itself.
+  const std::size_t most = ids_ ? history_chunk * event_size / (event_size + ids_->size()) : history_chunk;
   loop.feed().read_events(
-      subscription.number, subscription.cursor(), subscription.form, history_chunk,
+      subscription.number, subscription.cursor(), subscription.form, most,
       loop.on_loop<Reply>([weak = weak_from_this(), serial = subscription.serial](const Reply& chunk) {
         if (const auto self = weak.lock()) self->on_history(serial, chunk);
       }));
@@ -264,7 +279,7 @@ void Subscriptions::on_snapshot(std::uint64_t serial, const std::expected<Snapsh
   Subscription* subscription = finish_read(serial);
   if (subscription == nullptr) return;
   if (!chunk) return read_later(*subscription, chunk.error().message);
-  send(*subscription, chunk->frames);
+  send_snapshot(*subscription, chunk->frames);
   subscription->awaiting_snapshot = false;
   subscription->excused = false;
   subscription->follower().cursor = chunk->offset;

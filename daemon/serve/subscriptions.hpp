@@ -65,7 +65,8 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   [[nodiscard]] bool goes_straight(const Subscription& subscription) const;
   void take(Subscription& subscription, const Frames& bytes, std::uint64_t last, std::uint64_t told, Outbox::Kind kind);
   [[nodiscard]] bool early(const Subscription& subscription) const;
-  [[nodiscard]] bool has_room(const Subscription& subscription, const Frames& bytes) const;
+  [[nodiscard]] bool has_room(const Subscription& subscription, const Frames& bytes, std::uint64_t told) const;
+  void send_snapshot(const Subscription& subscription, const Frames& bytes);
   void rest(Subscription& subscription) const;
   void wait_turn(Subscription& subscription);
   void read_next();

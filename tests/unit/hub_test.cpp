@@ -154,13 +154,13 @@ TEST_CASE("an address may bring so many channels to life and no more, until one 
   // Asking by HTTP is bringing to life, too; and to have left does not help, for the channel is polled on for a while.
   std::optional<Document> got;
   world.feed.get_channel("news", {{"a", "2"}}, {.address = "x", .access = nullptr},
-                         world.on_loop([&](Document reply) { got = std::move(reply); }));
+                         world.on_loop([&](const std::shared_ptr<const Document>& reply) { got = *reply; }));
   world.run_until([&] { return world.demand.size() == 2; });
   world.feed.detach(0, first->channel, Form{});
   world.run_until([&] { return world.demand.size() == 3; });
   CHECK(world.attach({{"a", "3"}}, {}, "x").error().code == "too_many_channels");
   world.feed.get_channel("news", {{"a", "3"}}, {.address = "x", .access = nullptr},
-                         world.on_loop([&](Document reply) { got = std::move(reply); }));
+                         world.on_loop([&](const std::shared_ptr<const Document>& reply) { got = *reply; }));
   world.run_until([&] { return got.has_value(); });
   CHECK_THAT(got->json, Catch::Contains("too_many_channels"));
   // What others brought to life is there for all.
@@ -174,7 +174,7 @@ TEST_CASE("GET of a channel is demand, waits for its first poll, and has a tag t
   World world;
   std::optional<Document> got;
   world.feed.get_channel("news", {}, {.address = "a", .access = nullptr},
-                         world.on_loop([&](Document reply) { got = std::move(reply); }));
+                         world.on_loop([&](const std::shared_ptr<const Document>& reply) { got = *reply; }));
   world.run_until([&] { return !world.demand.empty(); });
   world.io.run_for(20ms);
   CHECK_FALSE(got.has_value());
@@ -191,11 +191,64 @@ TEST_CASE("GET of a channel is demand, waits for its first poll, and has a tag t
   CHECK(world.demand.back() == "unwant news");
 }
 
+TEST_CASE("a read of events that have left the log says that they are gone") {
+  World world;
+  const auto attached = world.attach();
+  auto rules = CommitRules{.diff = {.id_field = "id"}, .complete = true};
+  rules.keep_events = 2;
+  rules.events_young = Seconds{0};
+  for (int n = 1; n <= 6; ++n) {
+    bool done = false;
+    Schedule schedule;
+    schedule.last_poll = std::chrono::system_clock::now();
+    world.hub.commit(make_channel_id("news", {}), std::make_shared<const CommitRules>(rules),
+                     R"({"status_code":200,"result":[{"id":1,"n":)" + std::to_string(n) + "}]}", schedule,
+                     [&](const PollOutcome&) { done = true; });
+    world.run_until([&] { return done; });
+  }
+  std::optional<std::expected<HistoryChunk, HistoryProblem>> got;
+  world.feed.read_events(attached->channel, 0, Form{}, 1U << 20U,
+                         world.on_loop([&](auto reply) { got = std::move(reply); }));
+  world.run_until([&] { return got.has_value(); });
+  REQUIRE_FALSE(got->has_value());
+  CHECK(got->error().gone);
+}
+
+TEST_CASE("all who GET a channel at a time share its document, until it changes") {
+  World world;
+  world.attach();
+  world.poll(R"([{"id":1}])");
+  std::vector<std::shared_ptr<const Document>> got;
+  const auto ask = [&](std::size_t times) {
+    for (std::size_t i = 0; i < times; ++i)
+      world.feed.get_channel("news", {}, {.address = "a", .access = nullptr},
+                             world.on_loop([&](const std::shared_ptr<const Document>& one) { got.push_back(one); }));
+    world.run_until([&, all = got.size() + times] { return got.size() == all; });
+  };
+  ask(3);
+  ask(1);
+  CHECK(std::ranges::count(got, got.front()) == 4);
+  world.poll(R"([{"id":1},{"id":2}])");
+  ask(2);
+  CHECK(got[4] == got[5]);
+  CHECK(json::parse(got[4]->json).at("items").size() == 2);
+  world.hub.set_status(make_channel_id("news", {}),
+                       {State::failing, Reason::unreachable, "x", WallTime{}, std::nullopt}, true);
+  ask(1);
+  CHECK(json::parse(got.back()->json).at("state") == "failing");
+  CHECK(json::parse(got.front()->json).at("items").size() == 1);
+  // Nobody has it: nothing is kept.
+  const std::weak_ptr<const Document> last = got.back();
+  got.clear();
+  world.io.run_for(1ms);
+  CHECK(last.expired());
+}
+
 TEST_CASE("GET of a channel that fails answers with what there is and says so") {
   World world;
   std::optional<Document> got;
   world.feed.get_channel("news", {}, {.address = "a", .access = nullptr},
-                         world.on_loop([&](Document reply) { got = std::move(reply); }));
+                         world.on_loop([&](const std::shared_ptr<const Document>& reply) { got = *reply; }));
   world.run_until([&] { return !world.demand.empty(); });
   world.hub.set_status(make_channel_id("news", {}),
                        {State::failing, Reason::unreachable, "x", WallTime{}, std::nullopt}, true);
@@ -259,7 +312,10 @@ TEST_CASE("a visitor sees only the channels and fetchers that its globs match") 
     return *got;
   };
   const auto channel = [&](const Access& access) {
-    return get([&](auto reply) { world.feed.get_channel("news", {}, {.address = "a", .access = access}, reply); })
+    return get([&](auto reply) {
+             world.feed.get_channel("news", {}, {.address = "a", .access = access},
+                                    [reply](const std::shared_ptr<const Document>& one) { reply(*one); });
+           })
         .status;
   };
   CHECK(channel(only("news")) == 200);

@@ -125,7 +125,7 @@ struct World {
   Document document(Params params = {}) {
     std::optional<Document> got;
     feed.get_channel("news", std::move(params), {.address = "a", .access = nullptr},
-                     on_loop([&](Document reply) { got = std::move(reply); }));
+                     on_loop([&](const std::shared_ptr<const Document>& reply) { got = *reply; }));
     run_until([&] { return got.has_value(); });
     return *got;
   }

@@ -152,17 +152,19 @@ Feed FakeCore::feed() {
     chunk.offset = one.events.size();
     chunk.frames = encode(form.framing, "snapshot", at(chunk.offset),
                           snapshot_json(*one.label, {.epoch = fake_epoch, .offset = chunk.offset}, {}));
+    if (snapshot) chunk.frames = snapshot;
     answer(hold_reads, [done = std::move(done), chunk] { done(chunk); });
   };
   feed.get_channel = [this](const std::string& fetcher, const Params& params, const Visitor&,
-                            const std::function<void(Document)>& done) {
+                            const std::function<void(std::shared_ptr<const Document>)>& reply) {
     const std::scoped_lock lock(mutex_);
+    const auto done = [&reply](Document document) { reply(std::make_shared<const Document>(std::move(document))); };
     last_get = make_channel_id(fetcher, params).text;
     if (fetcher == "nobody")
       return done({.status = 404, .json = R"({"type":"error","code":"unknown_channel","message":"none"})", .etag = ""});
     if (fetcher == "full")
       return done({.status = 503, .json = R"({"type":"error","code":"unavailable","message":"full"})", .etag = ""});
-    if (fetcher == "huge") return done({.status = 200, .json = std::string(8U << 20U, 'x'), .etag = ""});
+    if (fetcher == "huge") return reply(huge);
     done({.status = 200, .json = R"({"type":"snapshot"})", .etag = "\"tag\""});
   };
   feed.get_channels = [](const Access&, const std::function<void(Document)>& done) {

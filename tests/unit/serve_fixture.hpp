@@ -79,6 +79,10 @@ class FakeCore {
   std::atomic<bool> reads_fail = false;
   std::string status_at_attach;  // the state that attach() reports; empty: live
   std::string last_address;
+  std::shared_ptr<const Document> huge =  // what all are answered who get it
+      std::make_shared<const Document>(
+          Document{.status = 200, .json = std::string(8U << 20U, 'x'), .etag = "\"huge\""});
+  Frames snapshot;       // in the place of every snapshot, if there is one
   std::string last_get;  // "fetcher?params" of the last get_channel
 
  private:

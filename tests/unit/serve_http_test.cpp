@@ -117,6 +117,23 @@ TEST_CASE("a large answer reaches a client that half-closed after its request") 
   CHECK(client.read_to_end().size() > (8U << 20U));
 }
 
+TEST_CASE("a large answer is sent from bytes that all who get it share") {
+  Rig rig;
+  CHECK(rig.client().get("/channels/huge").body == rig.core.huge->json);
+  CHECK(rig.client().get("/channels/huge", "If-None-Match: \"huge\"\r\n").status == 304);
+  Client head = rig.client();
+  CHECK(head.get("/channels/huge", "", "HEAD").header("Content-Length") == std::to_string(8U << 20U));
+  CHECK(head.get("/livez").status == 200);
+  std::vector<Client> slow;
+  for (int i = 0; i < 20; ++i) {
+    slow.push_back(rig.client(4096));
+    slow.back().send("GET /channels/huge HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  CHECK(eventually([&] { return rig.core.huge.use_count() == 21; }));
+  slow.clear();
+  CHECK(eventually([&] { return rig.core.huge.use_count() == 1; }));
+}
+
 TEST_CASE("allowed origins may read JSON, others are not told that they may") {
   Rig rig([](ServerOptions& options) { options.origins = {"https://app.example"}; });
   Client client = rig.client();

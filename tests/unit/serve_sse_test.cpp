@@ -318,6 +318,42 @@ TEST_CASE("a slow stream is fed from the log, and others do not notice") {
   CHECK(rig.core.reads() > 8);
 }
 
+TEST_CASE("streams of several channels that stall share a snapshot, and copy no more than the bound") {
+  Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
+  rig.clock.stop();
+  rig.core.append("news", 3);
+  std::string block;
+  append_block(block, "snapshot", at(3), R"({"type":"snapshot","items":")" + std::string(5U << 20U, 'x') + "\"}");
+  rig.core.snapshot = std::make_shared<const std::string>(std::move(block));
+  std::vector<Client> slow;
+  for (int i = 0; i < 50; ++i) {
+    slow.push_back(rig.client(4096));
+    slow.back().stream("/events?channel=news&channel=other");
+  }
+  CHECK(eventually([&] { return rig.core.snapshot.use_count() == 51; }));
+  // A batch beyond the bound is not copied for those who do not read.
+  rig.core.publish("other", 20, 10000);
+  std::this_thread::sleep_for(Millis(200));
+  Client& one = slow.front();
+  Block got;
+  while (got.event != "snapshot" || got.data.size() < 1000) {
+    got = one.read_event();
+    REQUIRE_FALSE(got.ended);
+  }
+  CHECK(got.id.starts_with(at(3) + ','));
+  CHECK(got.data == rig.core.snapshot->substr(rig.core.snapshot->find("data: ") + 6, got.data.size()));
+  for (std::uint64_t offset = 1; offset <= 20; ++offset) CHECK(one.read_event().id == at(3) + ',' + at(offset));
+  CHECK(rig.core.reads() >= 51);
+  // Nor is it when nothing waits.
+  Client fresh = rig.client(4096);
+  fresh.stream("/events?channel=other&_snapshot=false");
+  fresh.read_event();
+  const int reads = rig.core.reads();
+  rig.core.publish("other", 20, 10000);
+  CHECK(fresh.read_event().id == at(21));
+  CHECK(rig.core.reads() > reads);
+}
+
 TEST_CASE("a stream of which nothing is taken for ten seconds ends, and resumes where it was") {
   Rig rig([](ServerOptions& options) { options.send_queue = 64U << 10U; });
   rig.clock.stop();
