@@ -3,7 +3,7 @@
 //   build/release/bench/bench-fanout [--subscribers 2000] [--channels 1] [--threads 1] [--rounds 20] [--size 500]
 //   [--over websocket|deflate|sse|tls] [--storm N] [--peers] [--json]
 //
-// In one run, over the same sockets, in turns:
+// In one run, over the same sockets, in turns, with restream and the raw loop going first one time each:
 //   restream   a poll's result -> diff -> commit (SQLite, a real file) -> frames -> serve thread -> sockets
 //   raw        a loop that calls send() with the same bytes, framed beforehand
 //   peers      with --peers: nchan and pushpin as Debian packages them, each with as many subscribers of its own, which
@@ -13,8 +13,8 @@
 // it. The subscribers are another process; its CPU time is not counted.
 //
 // --channels spreads the subscribers over so many channels, each of which has a burst in every round. Over TLS there is
-// no raw loop beside it (it would send plain bytes). --storm: bursts of 1 again while N clients connect, subscribe and
-// stay, beside as many bursts just before.
+// no raw loop beside it (it would send plain bytes). --storm: bursts of 1 again while N clients connect, subscribe to
+// another channel and stay, beside as many bursts just before.
 #include "fanout_bed.hpp"
 #include "fanout_clients.hpp"
 #include "peers.hpp"
@@ -49,6 +49,7 @@ struct Options {
   std::size_t threads = 1;
   std::size_t storm = 0;
   Framing over = Framing::websocket;
+  std::string fetcher = "bench";
   bool tls = false;
   bool peers = false;
   bool json = false;
@@ -116,9 +117,12 @@ void wait_for_bytes(const bench::Tally& tally, std::uint64_t bytes) {
 }
 
 void wait_for_subscribers(const bench::Clients& clients, std::size_t count) {
-  while (clients.tally().subscribed < count && !clients.tally().failed)
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(120);
+  while (clients.tally().subscribed < count && !clients.tally().failed) {
+    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("not everybody was subscribed within 120 s");
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  if (clients.tally().failed) throw std::runtime_error("a subscriber could not connect");
+  }
+  if (clients.tally().failed) throw std::runtime_error("a subscriber could not connect, or lost its connection");
 }
 
 void send_raw(const std::vector<int>& sockets, const std::string& bytes) {
@@ -143,13 +147,13 @@ struct Rival {
 
 bench::Subscribing subscribing(const Options& options) {
   const bool one = options.channels == 1;
+  const std::string params = one ? "" : R"("params":{"n":"#####"},)";
   bench::Subscribing how =
       options.over == Framing::sse
-          ? bench::event_stream(one ? "/channels/bench" : "/channels/bench?n=#####")
+          ? bench::event_stream("/channels/" + options.fetcher + (one ? "" : "?n=#####"))
           : bench::websocket(
                 "/channels",
-                one ? R"({"action":"subscribe","channel":"bench","snapshot":false})"
-                    : R"({"action":"subscribe","channel":"bench","params":{"n":"#####"},"snapshot":false})",
+                R"({"action":"subscribe","channel":")" + options.fetcher + "\"," + params + R"("snapshot":false})",
                 options.over == Framing::websocket_deflate ? "permessage-deflate" : "");
   how.channels = options.channels;
   how.tls = options.tls;
@@ -189,8 +193,13 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+// A subscriber that only reads acknowledges what it got up to 40 ms later, from a timer on the sender's CPU: in the
+// time of whoever sends then.
+void let_timers_run_out() { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
+
 Round round_of(const Rival& rival, std::size_t burst, std::size_t size, std::size_t subscribers) {
   const std::string message(size, 'x');
+  let_timers_run_out();
   const Stopwatch watch(*rival.clients);
   const double start = rival.server->cpu_seconds();
   for (std::size_t i = 0; i < burst; ++i) rival.server->publish(message);
@@ -204,26 +213,35 @@ Figures measure(bench::Bed& bed, const bench::Clients& clients, const std::vecto
   if (!options.tls) all.servers.insert(all.servers.begin(), {.who = "raw send()"});
   for (const Rival& rival : rivals) all.servers.push_back({.who = std::string(bench::Peer::name(rival.kind))});
   const double messages = static_cast<double>(burst * sockets.size());
-  // The first round warms up and is not counted.
-  for (std::size_t round = 0; round <= options.rounds; ++round) {
+  const std::uint64_t so_far = clients.tally().bytes;
+  Frames bytes = bed.publish(result_of(burst, options.size));
+  wait_for_bytes(clients.tally(), so_far + bytes->size() * sockets.size());
+  const auto send_by_raw = [&] {
+    let_timers_run_out();
+    const Stopwatch watch(clients);
+    const double start = cpu_seconds(RUSAGE_THREAD);
+    send_raw(sockets, *bytes);
+    const double took = cpu_seconds(RUSAGE_THREAD) - start;
+    return Round{took / messages * 1e6, watch.wait_for(bytes->size() * sockets.size())};
+  };
+  const auto send_by_restream = [&] {
+    let_timers_run_out();
     // This thread only hands in the result and waits: its own time is no part of the server's.
     const auto server = [] { return cpu_seconds(RUSAGE_SELF) - cpu_seconds(RUSAGE_THREAD); };
     const Stopwatch watch(clients);
-    double start = server();
-    const Frames bytes = bed.publish(result_of(burst, options.size));
-    const double our_wait = watch.wait_for(bytes->size() * sockets.size());
-    const double ours = (server() - start) / messages * 1e6;
+    const double start = server();
+    bytes = bed.publish(result_of(burst, options.size));
+    const double wait = watch.wait_for(bytes->size() * sockets.size());
+    return Round{(server() - start) / messages * 1e6, wait};
+  };
+  // The first round warms up and is not counted.
+  for (std::size_t round = 0; round <= options.rounds; ++round) {
+    std::vector<Round> costs(options.tls ? 1 : 2);
+    const bool raw_first = round % 2 == 1;
+    if (!options.tls && raw_first) costs.front() = send_by_raw();
+    costs.back() = send_by_restream();
+    if (!options.tls && !raw_first) costs.front() = send_by_raw();
     all.message = bytes->size() / burst;
-
-    std::vector<Round> costs;
-    if (!options.tls) {
-      const Stopwatch raw_watch(clients);
-      start = cpu_seconds(RUSAGE_THREAD);
-      send_raw(sockets, *bytes);
-      const double least = (cpu_seconds(RUSAGE_THREAD) - start) / messages * 1e6;
-      costs.push_back({least, raw_watch.wait_for(bytes->size() * sockets.size())});
-    }
-    costs.push_back({ours, our_wait});
     for (const Rival& rival : rivals) costs.push_back(round_of(rival, burst, options.size, sockets.size()));
     if (round == 0) continue;
     for (std::size_t i = 0; i < costs.size(); ++i) {
@@ -235,20 +253,33 @@ Figures measure(bench::Bed& bed, const bench::Clients& clients, const std::vecto
   return all;
 }
 
-// How long bursts of 1 take to reach the last subscriber, alone and while others connect.
+// How long bursts of 1 take to reach the last subscriber, alone and while others connect and subscribe to a channel of
+// their own. At one pace, so that the server has time for both: back to back the one would always be behind the other.
 void measure_storm(bench::Bed& bed, const bench::Clients& clients, bench::Clients& storm, const Options& options) {
+  using Clock = std::chrono::steady_clock;
+  std::chrono::duration<double, std::milli> pace{0};
   const auto round = [&] {
+    const auto start = Clock::now();
     const Stopwatch watch(clients);
     const Frames bytes = bed.publish(result_of(1, options.size));
-    return watch.wait_for(bytes->size() * options.subscribers);
+    const double took = watch.wait_for(bytes->size() * options.subscribers);
+    std::this_thread::sleep_until(start + std::chrono::duration_cast<Clock::duration>(pace));
+    return took;
   };
   std::vector<double> alone;
+  for (std::size_t i = 0; i < 5; ++i) alone.push_back(round());
+  pace = decltype(pace)(3 * median(alone));
+  alone.clear();
   for (std::size_t i = 0; i < options.rounds; ++i) alone.push_back(round());
   std::vector<double> beside;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   storm.connect(bed.port());
-  while (storm.tally().subscribed < options.storm && !storm.tally().failed) beside.push_back(round());
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  while (storm.tally().subscribed < options.storm && !storm.tally().failed) {
+    beside.push_back(round());
+    if (Clock::now() - start > std::chrono::seconds(120))
+      throw std::runtime_error("of the storm " + std::to_string(storm.tally().subscribed) + " were there after 120 s");
+  }
+  const std::chrono::duration<double> took = Clock::now() - start;
   if (storm.tally().failed) throw std::runtime_error("a client of the storm could not connect");
   std::printf(
       options.json
@@ -332,7 +363,13 @@ int main(int argc, char** argv) {
   try {
     bench::Clients clients(options.subscribers, subscribing(options));
     std::optional<bench::Clients> storm;
-    if (options.storm > 0) storm.emplace(options.storm, subscribing(options));
+    if (options.storm > 0) {
+      Options apart = options;
+      apart.fetcher = "storm";
+      bench::Subscribing how = subscribing(apart);
+      how.yields = true;
+      storm.emplace(options.storm, how);
+    }
     std::vector<Rival> rivals;
     if (options.peers) {
       for (const auto kind : {bench::Peer::Kind::nchan, bench::Peer::Kind::pushpin})

@@ -38,6 +38,14 @@ ServerOptions server_options(const BedOptions& bed) {
   return options;
 }
 
+// All subscribers are of one address here.
+HubLimits hub_limits() {
+  HubLimits limits;
+  limits.channels = 40'000;
+  limits.channels_per_address = limits.channels;
+  return limits;
+}
+
 HubHooks hooks() {
   HubHooks hooks;
   hooks.resolve = [](const std::string& fetcher, const Params& params) {
@@ -61,7 +69,7 @@ struct Bed::Impl {
   Impl(const std::filesystem::path& directory, const BedOptions& options)
       : channels(options.channels),
         store(open(directory)),
-        hub(surroundings(), {}, {}, hooks()),
+        hub(surroundings(), hub_limits(), {}, hooks()),
         server(server_options(options), real_clock(), Log::none()) {
     if (!options.certificate.empty()) {
       auto tls = TlsContext::load(options.certificate, options.certificate);

@@ -8,11 +8,13 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -21,6 +23,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -56,11 +59,14 @@ std::string for_channel(std::string text, std::size_t channel) {
   return text.replace(at, place.size(), std::string(place.size() - digits.size(), '0') + digits);
 }
 
-// One subscriber's end: plain, or with TLS over it.
+// One subscriber's end: plain, or with TLS over it. A step at a time, never blocking.
 class End {
  public:
-  // Connects; `ok()` tells whether it did.
-  End(std::uint16_t port, SSL_CTX* tls) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  End(std::uint16_t port, SSL_CTX* tls, const Subscribing& how, std::size_t channel)
+      : fd_(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
+        last_(how.last),
+        to_send_(for_channel(how.request, channel)),
+        message_(how.message.empty() ? "" : client_frame(for_channel(how.message, channel))) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -68,76 +74,102 @@ class End {
     sockaddr generic{};
     static_assert(sizeof generic == sizeof address);
     std::memcpy(&generic, &address, sizeof address);
-    ok_ = fd_ >= 0 && ::connect(fd_, &generic, sizeof generic) == 0;
-    if (!ok_ || tls == nullptr) return;
+    failed_ = fd_ < 0 || (::connect(fd_, &generic, sizeof generic) != 0 && errno != EINPROGRESS);
+    if (failed_ || tls == nullptr) return;
     ssl_ = SSL_new(tls);
-    ok_ = SSL_set_fd(ssl_, fd_) == 1 && SSL_connect(ssl_) == 1;
+    SSL_set_fd(ssl_, fd_);
+    SSL_set_connect_state(ssl_);
   }
-  [[nodiscard]] bool ok() const { return ok_; }
   [[nodiscard]] int fd() const { return fd_; }
-  bool write(const std::string& text) const {
-    if (text.empty()) return true;
-    if (ssl_ != nullptr) return SSL_write(ssl_, text.data(), static_cast<int>(text.size())) > 0;
-    return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) > 0;
+  [[nodiscard]] bool failed() const { return failed_; }
+  // Live events come.
+  [[nodiscard]] bool subscribed() const { return subscribed_; }
+  // There is something to send, or the connection is not there yet.
+  [[nodiscard]] bool wants_to_write() const { return !to_send_.empty(); }
+
+  void on_writable() {
+    if (to_send_.empty()) return;
+    const auto size = static_cast<int>(to_send_.size());
+    const ssize_t sent = ssl_ != nullptr ? SSL_write(ssl_, to_send_.data(), size)
+                                         : ::send(fd_, to_send_.data(), to_send_.size(), MSG_NOSIGNAL);
+    if (sent > 0)
+      to_send_.erase(0, static_cast<std::size_t>(sent));
+    else
+      failed_ = !later(sent);
   }
-  // As read(2).
-  ssize_t read(char* data, std::size_t size) const {
-    if (ssl_ == nullptr) return ::read(fd_, data, size);
-    const int got = SSL_read(ssl_, data, static_cast<int>(size));
-    if (got > 0) return got;
-    return SSL_get_error(ssl_, got) == SSL_ERROR_WANT_READ ? -1 : 0;
+  // Reads what is there; returns how many bytes of live events it was.
+  std::size_t on_readable(std::vector<char>& buffer) {
+    std::size_t total = 0;
+    for (;;) {
+      const ssize_t size = ssl_ != nullptr ? SSL_read(ssl_, buffer.data(), static_cast<int>(buffer.size()))
+                                           : ::read(fd_, buffer.data(), buffer.size());
+      if (size <= 0) {
+        failed_ = !later(size);
+        return total;
+      }
+      const std::string_view bytes(buffer.data(), static_cast<std::size_t>(size));
+      if (subscribed_)
+        total += bytes.size();
+      else
+        greet(bytes);
+      // OpenSSL may hold more than it gave, of which epoll knows nothing.
+      if (ssl_ == nullptr) return total;
+    }
   }
 
  private:
+  void greet(std::string_view bytes) {
+    seen_ += bytes;
+    if (!message_.empty() && seen_.find("\"ready\"") != std::string::npos) {
+      to_send_ += std::exchange(message_, {});
+      on_writable();
+    }
+    if (seen_.find(R"("type":"error")") != std::string::npos) failed_ = true;
+    subscribed_ = message_.empty() && seen_.find(last_) != std::string::npos;
+    if (subscribed_) std::string().swap(seen_);
+  }
+  [[nodiscard]] bool later(ssize_t result) const {
+    if (ssl_ == nullptr) return result < 0 && (errno == EAGAIN || errno == ENOTCONN);
+    const int why = SSL_get_error(ssl_, static_cast<int>(result));
+    return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+  }
+
   int fd_;
   SSL* ssl_ = nullptr;
-  bool ok_ = false;
+  std::string_view last_;
+  std::string to_send_;
+  std::string message_;
+  std::string seen_;
+  bool subscribed_ = false;
+  bool failed_ = false;
 };
 
-// Until live events come.
-bool subscribe(const End& end, const Subscribing& how, std::size_t channel) {
-  if (!end.ok() || !end.write(for_channel(how.request, channel))) return false;
-  const std::string subscribe = how.message.empty() ? "" : client_frame(for_channel(how.message, channel));
-  std::string seen;
-  std::array<char, 4096> buffer{};
-  bool asked = false;
-  while (seen.find(how.last) == std::string::npos) {
-    const ssize_t size = end.read(buffer.data(), buffer.size());
-    if (size <= 0) return false;
-    seen.append(buffer.data(), static_cast<std::size_t>(size));
-    if (!asked && !subscribe.empty() && seen.find("\"ready\"") != std::string::npos) {
-      asked = true;
-      if (!end.write(subscribe)) return false;
-    }
-  }
-  fcntl(end.fd(), F_SETFL, O_NONBLOCK);
-  return true;
+void watch(int epoll, int operation, const End& end, std::size_t number) {
+  epoll_event event{};
+  event.events = EPOLLIN | (end.wants_to_write() ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
+  event.data.u64 = number;
+  epoll_ctl(epoll, operation, end.fd(), &event);
 }
 
 [[noreturn]] void run(int pipe, std::size_t count, const Subscribing& how, Tally& tally) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   run_on(1);
+  if (how.yields) setpriority(PRIO_PROCESS, 0, 19);
   std::uint16_t port = 0;
   if (read(pipe, &port, sizeof port) != sizeof port) _exit(0);
   SSL_CTX* tls = how.tls ? SSL_CTX_new(TLS_client_method()) : nullptr;
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   std::vector<End> ends;
   ends.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const End& end = ends.emplace_back(port, tls);
-    if (!subscribe(end, how, i % how.channels)) {
-      tally.failed = true;
-      _exit(1);
-    }
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = i;
-    epoll_ctl(epoll, EPOLL_CTL_ADD, end.fd(), &event);
-    ++tally.subscribed;
-  }
   std::vector<char> buffer(1U << 20U);
   std::array<epoll_event, 256> events{};
-  for (;;) {
+  for (std::size_t there = 0;;) {
+    // So many on their way at once, as the backlog of the slowest of the servers takes.
+    constexpr std::size_t at_once = 256;
+    while (ends.size() < count && ends.size() - there < at_once) {
+      const End& end = ends.emplace_back(port, tls, how, ends.size() % how.channels);
+      watch(epoll, EPOLL_CTL_ADD, end, ends.size() - 1);
+    }
     // Looks at its sockets a thousand times a second and never sleeps in epoll_wait(): a sender that has to wake a
     // process on the same machine pays for that, the more often the slower it sends, which real subscribers elsewhere
     // do not ask of it.
@@ -145,14 +177,18 @@ bool subscribe(const End& end, const Subscribing& how, std::size_t channel) {
     if (ready <= 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     std::uint64_t got = 0;
     for (int i = 0; i < ready; ++i) {
-      const End& end = ends.at(events.at(static_cast<std::size_t>(i)).data.u64);
-      // OpenSSL may hold more than it gave, of which epoll knows nothing.
-      for (;;) {
-        const ssize_t size = end.read(buffer.data(), buffer.size());
-        if (size == 0) _exit(0);
-        if (size > 0) got += static_cast<std::uint64_t>(size);
-        if (size < 0 || !how.tls) break;
+      const epoll_event& event = events.at(static_cast<std::size_t>(i));
+      End& end = ends.at(event.data.u64);
+      const bool was_subscribed = end.subscribed();
+      const bool wanted_to_write = end.wants_to_write();
+      if ((event.events & EPOLLOUT) != 0) end.on_writable();
+      if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) got += end.on_readable(buffer);
+      if (end.failed()) {
+        tally.failed = true;
+        _exit(1);
       }
+      if (end.wants_to_write() != wanted_to_write) watch(epoll, EPOLL_CTL_MOD, end, event.data.u64);
+      if (!was_subscribed && end.subscribed()) tally.subscribed = ++there;
     }
     tally.bytes += got;
   }
@@ -173,8 +209,12 @@ Subscribing websocket(const std::string& path, const std::string& message, const
 }
 
 Subscribing event_stream(const std::string& path) {
-  return {"GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n", "",
-          std::string(snapshot), 1, false};
+  return {"GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
+          "",
+          std::string(snapshot),
+          1,
+          false,
+          false};
 }
 
 std::string make_certificate(const std::string& directory) {

@@ -28,6 +28,7 @@ struct Subscribing {
   std::string last;          // ends what comes before live events
   std::size_t channels = 1;  // the subscriber's number modulo this stands in the place of ##### in both
   bool tls = false;
+  bool yields = false;  // the CPU, to those who are subscribed already: their waiting for it would not be the server's
 };
 Subscribing websocket(const std::string& path, const std::string& message, const std::string& extension = {});
 Subscribing event_stream(const std::string& path);

@@ -1,7 +1,8 @@
-// What a poll costs the daemon and its fetcher host, and what a channel costs: real daemon, real plugin, an API that
-// does not change. Prints figures; gates nothing.
+// What a poll costs the daemon and its fetcher host, what a channel costs, and how evenly the polls of many channels are
+// spread: real daemon, real plugin, an API that does not change. Prints figures; gates nothing.
 //
 //   RESTREAM_BUILD=build/release node bench/polls.mjs [channels [interval in ms [seconds]]]
+//   RESTREAM_BUILD=build/release node bench/polls.mjs 10000 10000 30     10,000 channels of one fetcher
 //
 // Beside it, on the same upstream in the same run: a bare libcurl GET and one parse of the same document (bench-bare-get).
 import { readFileSync } from "node:fs";
@@ -19,8 +20,10 @@ const ETAG = '"unchanged"';
 
 let requests = 0;
 let bodies = 0;
+let times = null; // of requests, while measuring
 const server = createServer((request, response) => {
   ++requests;
+  times?.push(performance.now());
   if (request.headers["if-none-match"] === ETAG) return void response.writeHead(304, { etag: ETAG }).end();
   ++bodies;
   const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(document), etag: ETAG };
@@ -61,14 +64,26 @@ const daemon = await daemonOf(channels);
 const host = hostOf(daemon.pid);
 await sleep(Math.max(5000, 2 * intervalMs)); // the first polls, which are not like the others
 const [daemonBefore, hostBefore, requestsBefore, bodiesBefore] = [cpuMs(daemon.pid), cpuMs(host), requests, bodies];
+times = [];
 const begin = performance.now();
 await sleep(forSeconds * 1000);
 const seconds = (performance.now() - begin) / 1000;
+// How many polls fall into each tenth of an interval, of those that are over.
+const tenth = intervalMs / 10;
+const tenths = new Array(Math.floor((seconds * 1000) / tenth)).fill(0);
+for (const time of times) {
+  const at = Math.floor((time - begin) / tenth);
+  if (at < tenths.length) ++tenths[at];
+}
+const mean = tenths.reduce((sum, count) => sum + count, 0) / tenths.length;
+const deviation = Math.sqrt(tenths.reduce((sum, count) => sum + (count - mean) ** 2, 0) / tenths.length);
+times = null;
 const polls = requests - requestsBefore;
 const sent = bodies - bodiesBefore;
 const daemonUs = ((cpuMs(daemon.pid) - daemonBefore) * 1000) / polls;
 const hostUs = ((cpuMs(host) - hostBefore) * 1000) / polls;
 const perChannel = (residentKiB(daemon.pid) - base) / channels;
+const perChannelUs = ((daemonUs + hostUs) * polls) / seconds / channels;
 const hostKiB = residentKiB(host);
 await daemon.stop();
 
@@ -81,7 +96,9 @@ console.log(
     `  CPU per poll     daemon ${daemonUs.toFixed(0)} us, host ${hostUs.toFixed(0)} us`,
     `  daemon           ${((daemonUs * polls) / seconds / 10_000).toFixed(0)} % of a core`,
     `  bare GET + parse ${bare.cpu_us.toFixed(0)} us of CPU: a poll costs ${((daemonUs + hostUs) / bare.cpu_us).toFixed(2)} times that`,
-    `  memory           ${perChannel.toFixed(1)} KiB a channel in the daemon, ${hostKiB} KiB in the host`,
+    `  a channel        ${perChannel.toFixed(1)} KiB in the daemon, ${perChannelUs.toFixed(0)} us of CPU a second in daemon and host`,
+    `  host             ${hostKiB} KiB`,
+    `  spread           ${Math.min(...tenths)} to ${Math.max(...tenths)} polls in a tenth of the interval, ${mean.toFixed(0)} on average, deviation ${deviation.toFixed(1)}`,
   ].join("\n"),
 );
 process.exit(0);

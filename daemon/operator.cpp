@@ -87,8 +87,9 @@ struct Operator::Impl : std::enable_shared_from_this<Operator::Impl> {
     if (fetcher == nullptr) return reply->refuse("there is no fetcher '" + wanted->fetcher + "'");
     const auto id = fetcher->resolve(wanted->params);
     if (!id) return reply->refuse(id.error().message);
-    if (auto begun = fetcher->poll_soon(id->text); !begun) return reply->refuse(begun.error());
-    reply->done("polling " + id->text + " now");
+    const auto begun = fetcher->poll_soon(id->text);
+    if (!begun) return reply->refuse(begun.error());
+    reply->done(*begun);
   }
 
   void release(const std::string& name, const Reply& reply) {

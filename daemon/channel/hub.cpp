@@ -100,7 +100,7 @@ std::expected<Attached, FeedError> Hub::Impl::attach_to(const ChannelId& id, con
   Channel& channel = **made;
   Form form = request.form;
   if (request.filter) {
-    auto number = share_filter(channel, *request.filter);
+    auto number = share_filter(channel, *request.filter, request.visitor.address);
     if (!number) return std::unexpected(std::move(number.error()));
     form.filter = *number;
     ++channel.filters.at(form.filter).subscribers.at(form.index());

@@ -29,6 +29,7 @@ using FormCounts = std::array<std::size_t, forms>;
 struct SharedFilter {
   std::string key;
   std::shared_ptr<const Projection> projection;
+  std::string brought_by;    // the client address that asked for it first
   FormCounts subscribers{};  // of all serve threads
   [[nodiscard]] bool in_use() const {
     return std::ranges::any_of(subscribers, [](std::size_t count) { return count > 0; });
@@ -97,7 +98,8 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   std::expected<Attached, FeedError> attach_to(const ChannelId& id, const AttachRequest& request);
   void detach(ServeNumber serve, ChannelNumber number, Form form);
   // The number of the channel's filter that asks for the same.
-  static std::expected<FilterNumber, FeedError> share_filter(Channel& channel, const Filter& filter);
+  static std::expected<FilterNumber, FeedError> share_filter(Channel& channel, const Filter& filter,
+                                                             const std::string& address);
   static std::vector<Announcement::Filtered> filter_events(const Channel& channel, const EventBatch& batch,
                                                            std::uint64_t epoch);
 

@@ -48,13 +48,8 @@ bool Fetcher::settled() const { return impl_->is_settled; }
 std::expected<ChannelId, Refusal> Fetcher::resolve(Params given) const { return impl_->resolve(std::move(given)); }
 void Fetcher::want(const ChannelId& channel, const Schedule& known, bool waits) { impl_->want(channel, known, waits); }
 void Fetcher::unwant(const std::string& channel) { impl_->unwant(channel); }
-std::expected<void, std::string> Fetcher::poll_soon(const std::string& channel) {
-  const auto found = impl_->polls.find(channel);
-  if (found == impl_->polls.end()) return std::unexpected("nobody follows " + channel + ", so it is not polled");
-  if (found->second.in_flight) return {};
-  impl_->table.clear(channel);
-  impl_->poll_now(found->second);
-  return {};
+std::expected<std::string, std::string> Fetcher::poll_soon(const std::string& channel) {
+  return impl_->poll_soon(channel);
 }
 void Fetcher::set_subscribers(const std::string& channel, std::size_t count) {
   if (impl_->quota) impl_->quota->set_subscribers(channel, count);

@@ -135,8 +135,9 @@ class Fetcher {
   // How many want it, the configuration that pins it among them.
   void set_subscribers(const std::string& channel, std::size_t count);
 
-  // Polls a channel now that is polled anyway, whatever its next time is. The error is a sentence.
-  [[nodiscard]] std::expected<void, std::string> poll_soon(const std::string& channel);
+  // Polls a channel now that is polled anyway, whatever its next time is, but not against the API's own wish or beyond
+  // its quota; then nothing changes. What comes of it, or why nothing does, as a sentence.
+  [[nodiscard]] std::expected<std::string, std::string> poll_soon(const std::string& channel);
 
   // `schedule` is that of the Polled it answers.
   void finished(const std::string& channel, const Schedule& schedule, const PollVerdict& verdict);

@@ -52,6 +52,7 @@ void Fetcher::Impl::want(const ChannelId& id, const Schedule& known, bool waits)
 void Fetcher::Impl::begin(ChannelPoll& poll) {
   if (poll.in_flight) return;  // its end plans the next one
   poll.waiting = false;
+  forgive_other_keys(poll);
   const Schedule& known = poll.schedule;
   Millis delay = delay_of_first(adaptive ? adaptive->max : interval, known, clock.wall());
   poll.put_off = !poll.waits && delay == Millis(0);
@@ -123,7 +124,8 @@ void Fetcher::Impl::ask_quota(ChannelPoll& poll) {
       self->tell(found->second, State::limited, Reason::quota,
                  "the quota is used up; the next poll comes when there are calls again", until);
   };
-  quota->ask(poll.id.text, interval_of(poll), !poll.schedule.last_poll, std::move(turn));
+  const bool first = std::exchange(poll.urgent, false) || !poll.schedule.last_poll;
+  quota->ask(poll.id.text, interval_of(poll), first, std::move(turn));
 }
 
 void Fetcher::Impl::give_back(ChannelPoll& poll) {
@@ -199,11 +201,49 @@ void Fetcher::Impl::resume_waiting() {
     if (const auto found = polls.find(name); found != polls.end()) poll_now(found->second);
 }
 
+std::expected<std::string, std::string> Fetcher::Impl::poll_soon(const std::string& name) {
+  const auto found = polls.find(name);
+  if (found == polls.end())
+    return std::unexpected("nobody follows " + name + ", so it is not polled; subscribe to it, or pin it, first");
+  ChannelPoll& poll = found->second;
+  const auto no = [&](const std::string& why) { return std::unexpected(name + " is not polled now: " + why); };
+  if (ended != Reason::none || poll.refused) return no(poll.status.message);
+  if (poll.in_flight) return name + " is being polled already";
+  if (const std::string missing = missing_keys(); !missing.empty()) return no(missing_message(missing));
+  if (plugin_state != PluginState::ready) return no("its plugin is down: " + plugin_problem);
+  if (poll.status.reason == Reason::rate_limited && poll.hints.retry_after)
+    if (const WallTime until = *poll.schedule.last_poll + *poll.hints.retry_after; until > clock.wall())
+      return no("the API has asked for no request before " + rfc3339(until));
+  const QuotaView view = quota ? quota->view() : QuotaView{};
+  if (view.left == 0) {
+    const auto& next = poll.status.next_poll;
+    return no(quota_spent_text(view) + (next ? "; by itself it is polled at " + rfc3339(*next) : ""));
+  }
+  table.clear(name);
+  if (poll.queued) {
+    quota->hasten(name);
+  } else {
+    poll.urgent = true;
+    poll_now(poll);
+  }
+  if (!poll.queued) return "polling " + name + " now";
+  return name + " is polled as soon as its quota lets it, with " + std::to_string(view.left.value_or(0)) +
+         " calls left";
+}
+
+void Fetcher::Impl::forgive_other_keys(ChannelPoll& poll) {
+  Schedule& known = poll.schedule;
+  if (known.refused_keys == 0 || !known.last_poll || !known.not_before) return;
+  if (known.refused_keys == keys_mark(*metadata, keys, hooks.name_credential)) return;
+  known.failures = 1;
+  known.not_before = std::min(*known.not_before, *known.last_poll + interval_of(poll));
+}
+
 void Fetcher::Impl::retry_unauthorized() {
   for (auto& [name, poll] : polls) {
     poll.outdated = poll.in_flight;
     if (poll.in_flight || poll.queued || poll.waiting || poll.refused || ended != Reason::none) continue;
-    if (poll.status.reason != Reason::unauthorized) continue;
+    if (poll.schedule.refused_keys == 0) continue;
     poll.schedule.failures = 1;
     const Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
     poll.schedule.not_before = *poll.schedule.last_poll + delay;

@@ -30,6 +30,7 @@ struct ChannelPoll {
   bool outdated = false;                  // called with keys that have been replaced since
   bool waiting = false;                   // due, but the plugin is down or a key is missing
   bool queued = false;                    // due, and its turn has not come
+  bool urgent = false;                    // somebody said "now"
   bool refused = false;                   // the plugin does not take its params any more
   std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
   std::shared_ptr<Allowance> allowance;
@@ -80,8 +81,11 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   [[nodiscard]] Millis interval_of(const ChannelPoll& poll) const;
   void on_wake();
   void resume_waiting();
+  [[nodiscard]] std::expected<std::string, std::string> poll_soon(const std::string& name);
   // The keys are others now: the backoff was the old ones'.
   void retry_unauthorized();
+  // The same of keys that were changed while nobody wanted the channel, or while the daemon was not running.
+  void forgive_other_keys(ChannelPoll& poll);
   void set_quota_terms();
   // Comes back by poll_now() with the allowance.
   void ask_quota(ChannelPoll& poll);
@@ -101,6 +105,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void fail(ChannelPoll& poll, Failure failure);
   void tell(ChannelPoll& poll, State state, Reason reason, const std::string& message, std::optional<WallTime> next);
   [[nodiscard]] std::string missing_keys() const;  // those declared that have no value; or empty
+  [[nodiscard]] std::string missing_message(const std::string& missing) const;
 
   // fetcher_view.cpp
   [[nodiscard]] std::pair<State, Reason> health() const;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fetch/fetcher_impl.hpp"
+#include "fetch/quota_terms.hpp"
 
 namespace restream {
 
@@ -46,6 +47,11 @@ std::string Fetcher::Impl::missing_keys() const {
   return missing;
 }
 
+std::string Fetcher::Impl::missing_message(const std::string& missing) const {
+  return "missing in the keystore: " + missing + "; set it with `restream-keys set " + settings.name + " " +
+         missing.substr(0, missing.find(',')) + "`";
+}
+
 // The keys come last and are written by hand: whoever makes JSON of them leaves copies in memory that nobody wipes.
 SecretText Fetcher::Impl::request_of(const ChannelPoll& poll) const {
   nlohmann::json params = nlohmann::json::object();
@@ -76,10 +82,7 @@ void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   poll.waiting = true;
   if (plugin_state != PluginState::ready) return tell_down(poll);
   if (const std::string missing = missing_keys(); !missing.empty()) {
-    tell(poll, State::needs_key, Reason::missing_key,
-         "missing in the keystore: " + missing + "; set it with `restream-keys set " + settings.name + " " +
-             missing.substr(0, missing.find(',')) + "`",
-         std::nullopt);
+    tell(poll, State::needs_key, Reason::missing_key, missing_message(missing), std::nullopt);
     return;
   }
   poll.waiting = false;
@@ -127,6 +130,7 @@ void Fetcher::Impl::on_reply(const std::string& name, PluginReply reply) {
     after.last_poll = clock.wall();
     after.not_before = *after.last_poll + delay_after_success(interval_of(poll), poll.hints, random());
     after.failures = 0;
+    after.refused_keys = 0;
     if (poll.wanted) after.last_demand = *after.last_poll;
     hooks.polled({.poll = poll.name,
                   .channel = poll.id,
@@ -209,6 +213,8 @@ void Fetcher::Impl::fail(ChannelPoll& poll, Failure failure) {
   const WallTime now = clock.wall();
   const bool other_keys = failure.reason == Reason::unauthorized && std::exchange(poll.outdated, false);
   poll.schedule.failures = other_keys ? 1 : poll.schedule.failures + 1;
+  poll.schedule.refused_keys =
+      failure.reason == Reason::unauthorized ? keys_mark(*metadata, keys, hooks.name_credential) : 0;
   const Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
   poll.schedule.last_poll = now;
   poll.schedule.not_before = now + delay;

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <deque>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "fetch/call_places.hpp"
+#include "fetch/call_queue.hpp"
 #include "fetch/crash_record.hpp"
 #include "fetch/kept_plugin.hpp"
 #include "fetch/plugin_http.hpp"
@@ -162,12 +162,12 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       done(std::move(reply));
     }
     // Not started yet: call() answers each with `retry`.
-    for (PluginCall& waiting : std::exchange(queue, {})) call(std::move(waiting));
+    for (PluginCall& waiting : queue.take_all()) call(std::move(waiting));
   }
 
   void retire(std::function<void()> when_gone) {
     gone = std::move(when_gone);
-    for (PluginCall& waiting : std::exchange(queue, {})) retry_elsewhere(std::move(waiting.done));
+    for (PluginCall& waiting : queue.take_all()) retry_elsewhere(std::move(waiting.done));
     if (calls.empty()) finish();
   }
 
@@ -184,7 +184,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       for (const HttpTicket ticket : call.requests) around.http.cancel(ticket);
       retry_elsewhere(std::move(call.done));
     }
-    for (PluginCall& waiting : std::exchange(queue, {})) retry_elsewhere(std::move(waiting.done));
+    for (PluginCall& waiting : queue.take_all()) retry_elsewhere(std::move(waiting.done));
     around.loop.post([old = std::shared_ptr<HostProcess>(std::move(host))] {});
   }
 
@@ -197,7 +197,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
 
   void call(PluginCall asked) {
     if (state != PluginState::ready || gone) return retry_elsewhere(std::move(asked.done));
-    if (!places.has(asked.rules.get(), asked.trust)) return queue.push_back(std::move(asked));
+    if (!places.has(asked.rules.get(), asked.trust)) return queue.push(std::move(asked));
     places.take(asked.rules.get(), asked.trust);
     const SteadyTime now = around.clock.steady();
     // done() may only come after call() has returned the number, which HostProcess promises.
@@ -244,12 +244,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     call.done(std::move(reply));
     if (gone) return finish();
     if (state != PluginState::ready) return;
-    const auto next =
-        std::ranges::find_if(queue, [this](const PluginCall& one) { return places.has(one.rules.get(), one.trust); });
-    if (next == queue.end()) return;
-    PluginCall taken = std::move(*next);
-    queue.erase(next);
-    this->call(std::move(taken));
+    if (auto next = queue.take_next(places)) this->call(std::move(*next));
   }
 
   void on_http(CallNumber number, HostHttpRequest asked, std::function<void(HostHttpResponse)> reply) {
@@ -318,8 +313,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   CrashRecord crashes;
   std::unique_ptr<HostProcess> host;
   std::unordered_map<CallNumber, Call> calls;
-  CallPlaces places;             // which of them there are
-  std::deque<PluginCall> queue;  // those without a place, oldest first
+  CallPlaces places;  // which of them there are
+  CallQueue queue;    // those without a place
   std::vector<std::pair<std::function<void(PluginReply)>, PluginReply>> lost;
 };
 

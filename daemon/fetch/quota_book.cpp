@@ -46,6 +46,10 @@ void QuotaMember::ask(const std::string& channel, Millis interval, bool first, Q
   impl_->budget->ask({this, channel}, interval, first, std::move(turn));
 }
 
+void QuotaMember::hasten(const std::string& channel) {
+  if (impl_->budget) impl_->budget->hasten({this, channel});
+}
+
 void QuotaMember::leave(const std::string& channel) {
   if (impl_->budget) impl_->budget->leave({this, channel});
 }

@@ -47,6 +47,7 @@ struct QuotaView {
   std::optional<std::uint64_t> left;     // nothing: no limit is known
   std::optional<std::uint64_t> left_of;  // the limit of which that is left, where one is known
   std::optional<WallTime> renews;
+  std::optional<WallTime> free;  // where nothing is left: when there is a call again
 };
 
 // What a channel that wants to be polled hears.
@@ -65,9 +66,11 @@ class QuotaMember {
   QuotaMember& operator=(const QuotaMember&) = delete;
 
   void set_terms(QuotaTerms terms);
-  // `interval`: how often the channel would be polled with no quota. `first`: it has never been polled, and people
-  // wait.
+  // `interval`: how often the channel would be polled with no quota. `first`: it has never been polled, or somebody
+  // said "now": as soon as anything is left at all.
   void ask(const std::string& channel, Millis interval, bool first, QuotaTurn turn);
+  // It waits, and must not be put off any more: as soon as anything is left at all.
+  void hasten(const std::string& channel);
   void leave(const std::string& channel);  // no longer polled, or no longer asks
   void set_subscribers(const std::string& channel, std::size_t count);
   // How long from one poll to the next, with everybody else who shares the budget.

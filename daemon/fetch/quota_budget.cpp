@@ -125,6 +125,15 @@ void Budget::ask(const Name& name, Millis interval, bool first, QuotaTurn turn) 
   pump();
 }
 
+void Budget::hasten(const Name& name) {
+  const auto found = channels_.find(name);
+  if (found == channels_.end() || !found->second.turn || found->second.first) return;
+  queue_.erase(place_of(found->second, name));
+  found->second.first = true;
+  queue_.insert(place_of(found->second, name));
+  pump();
+}
+
 void Budget::leave(const Name& name) {
   const auto found = channels_.find(name);
   if (found == channels_.end()) return;
@@ -303,9 +312,13 @@ QuotaView Budget::view() {
                  .api_limit = quota_.api_limit(),
                  .left = quota_.left(now),
                  .left_of = quota_.left_of(now),
-                 .renews = {}};
-  if (const auto renews = quota_.renews(now))
-    view.renews = around_.clock.wall() + std::chrono::duration_cast<WallTime::duration>(*renews - now);
+                 .renews = {},
+                 .free = {}};
+  const auto wall_of = [&](SteadyTime time) {
+    return around_.clock.wall() + std::chrono::duration_cast<WallTime::duration>(time - now);
+  };
+  if (const auto renews = quota_.renews(now)) view.renews = wall_of(*renews);
+  if (view.left == 0) view.free = wall_of(quota_.free_at(1, now));
   return view;
 }
 

@@ -76,6 +76,7 @@ struct HttpOptions {
   std::string user_agent;                // "restream/0.1.0"
   std::size_t requests_per_origin = 64;  // further ones wait; those of other origins do not
   std::size_t body = 16U << 20U;         // bytes, inflated
+  Millis connect{10'000};                // until a new connection is ready: address, TCP, proxy, TLS
   Millis first_byte{15'000};             // from a request's sending to the first byte of its answer
   std::shared_ptr<HttpCache> cache;      // for conditional requests; null: none are made
 };

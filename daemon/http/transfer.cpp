@@ -15,7 +15,6 @@ namespace restream {
 
 namespace {
 
-constexpr long connect_timeout_ms = 10'000;
 constexpr std::size_t max_header_bytes = 256U << 10U;  // of one answer; libcurl 7.88 itself sets no bound to their sum
 
 // An option that libcurl refuses is a fault of ours (or a libcurl built without something that we rely on): going on
@@ -171,7 +170,7 @@ void Transfer::set_headers(CURL* easy) {
 
 void Transfer::set_connection(CURL* easy) {
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  set(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms);  // the deadline is the client's own affair
+  set(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_->connect.count()));  // other times the client keeps
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_QUICK_EXIT, 1L);  // else removing a request waits for the resolver's thread
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);

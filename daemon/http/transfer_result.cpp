@@ -103,7 +103,8 @@ HttpError Transfer::broken(CURL* easy, CURLcode code) const {
     case CURLE_FILESIZE_EXCEEDED:
       return error(HttpProblem::too_large, "the answer is larger than " + std::to_string(options_->body) + " bytes");
     case CURLE_OPERATION_TIMEDOUT:  // only the time for connecting is libcurl's to keep
-      return error(HttpProblem::unreachable, "no connection within 10 seconds");
+      return error(HttpProblem::unreachable,
+                   "there was no connection within " + std::to_string(options_->connect.count()) + " ms");
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_SSL_CONNECT_ERROR:

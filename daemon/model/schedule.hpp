@@ -13,6 +13,7 @@ struct Schedule {
   std::optional<WallTime> last_poll;   // end of the last poll, good or bad
   std::optional<WallTime> not_before;  // no poll before this
   std::uint32_t failures = 0;          // in a row
+  std::uint64_t refused_keys = 0;      // the last poll failed as unauthorized, with keys of this mark; 0: it did not
   WallTime last_demand;                // when somebody last wanted the channel
 };
 

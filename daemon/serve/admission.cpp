@@ -72,7 +72,7 @@ Answer invalid(std::string_view message) {
 }  // namespace
 
 std::string_view Admission::ended(const Loop& loop) {
-  if (!token_) return {};
+  if (!token_) return loop.tokens() ? "a token is needed" : "";
   if (generation_ != loop.tokens_generation()) {
     generation_ = loop.tokens_generation();
     // Where tokens are no longer asked for, there is nothing to be revoked.

@@ -14,7 +14,7 @@
 
 namespace restream {
 
-// What a connection came in with. Without tokens in the configuration it is empty, and lasts for ever.
+// What a connection came in with. Without tokens in the configuration it is empty, and lasts until there are some.
 class Admission {
  public:
   Admission() = default;
@@ -23,8 +23,8 @@ class Admission {
 
   [[nodiscard]] Access access() const { return token_ ? token_->access : nullptr; }
   [[nodiscard]] const std::shared_ptr<const Token>& token() const { return token_; }
-  // Why it is over: "expired", or "revoked" when the tokens were read anew and this one is gone or changed. Empty: it
-  // is not over.
+  // Why it is over: "expired", or "revoked" when the tokens were read anew and this one is gone or changed, or that a
+  // token is needed where none was before. Empty: it is not over.
   std::string_view ended(const Loop& loop);
 
  private:

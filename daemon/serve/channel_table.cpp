@@ -1,66 +1,80 @@
 #include "serve/channel_table.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 
 #include "serve/connection.hpp"
+#include "serve/stats.hpp"
 #include "serve/subscriptions.hpp"
 
 namespace restream {
 
 namespace {
 
-// What is known of a subscriber has left the CPU's caches since its last event. It is called back while the kernel
-// sends to the ones before: first the subscription, then what it points to.
-constexpr std::size_t ahead = 4;
-
-void prefetch_state(const Subscription& subscription) {
-  __builtin_prefetch(subscription.owner);
-  constexpr std::size_t cache_line = 64;
-  const auto* connection = reinterpret_cast<const char*>(subscription.connection);
-  for (std::size_t at = 0; at < sizeof(Connection); at += cache_line) __builtin_prefetch(connection + at);
+// Straight to the socket of a subscriber that is up to date: the path that nearly every event takes to nearly everyone.
+// Returns how many bytes the kernel took; 0 when it was not tried, or failed in whatever way, and all is still to do.
+std::size_t send_straight(const Follower& follower, const Announcement& announcement, const Gates& gates) {
+  const int descriptor = gates[follower.gate];
+  const Frames& frames = announcement.frames[follower.form];
+  if (!follower.direct || follower.cursor != announcement.after || descriptor == Gates::shut || !frames) return 0;
+  const ssize_t size = ::send(descriptor, frames->data(), frames->size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return size < 0 ? 0 : static_cast<std::size_t>(size);
 }
 
 }  // namespace
 
-void ChannelTable::add(Subscription& subscription, std::uint64_t head) {
+void ChannelTable::add(Subscription& subscription, const Follower& follower, std::uint64_t head) {
   ThreadChannel& channel = channels_[subscription.number];
   // Replies and announcements come on one queue, so this is the head already known, or news to a thread that had
   // nobody on the channel.
   channel.head = std::max(channel.head, head);
   subscription.channel = &channel;
-  subscription.place = channel.subscriptions.size();
-  channel.subscriptions.push_back(&subscription);
+  subscription.place = channel.followers.size();
+  channel.followers.push_back(follower);
 }
 
 void ChannelTable::remove(Subscription& subscription) {
-  std::vector<Subscription*>& list = subscription.channel->subscriptions;
+  std::vector<Follower>& list = subscription.channel->followers;
   list[subscription.place] = list.back();
-  list[subscription.place]->place = subscription.place;
+  list[subscription.place].subscription->place = subscription.place;
   list.pop_back();
   subscription.channel = nullptr;
   if (list.empty()) channels_.erase(subscription.number);
 }
 
-void ChannelTable::announce(const Announcement& announcement) {
+void ChannelTable::announce(const Announcement& announcement, const Gates& gates, ServeStats& stats) {
   const auto found = channels_.find(announcement.channel);
   if (found == channels_.end()) return;
   ThreadChannel& channel = found->second;
   channel.head = std::max(channel.head, announcement.last);
+  std::uint64_t straight = 0;
+  std::uint64_t bytes = 0;
   // Sending never ends a session from within: the list stays as it is.
-  const std::vector<Subscription*>& list = channel.subscriptions;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    if (i + 2 * ahead < list.size()) __builtin_prefetch(list[i + 2 * ahead]);
-    if (i + ahead < list.size()) prefetch_state(*list[i + ahead]);
-    list[i]->owner->on_batch(*list[i], announcement);
+  for (Follower& follower : channel.followers) {
+    const std::size_t sent = send_straight(follower, announcement, gates);
+    if (sent == 0) {
+      follower.subscription->owner->on_batch(*follower.subscription, announcement);
+      continue;
+    }
+    follower.cursor = announcement.last;
+    ++straight;
+    bytes += sent;
+    const Frames& frames = announcement.frames[follower.form];
+    if (sent < frames->size()) follower.subscription->connection->send(frames, Outbox::Kind::live, sent);
   }
+  stats.deliveries.add(straight * (announcement.last - announcement.after));
+  stats.sent_bytes.add(bytes);
 }
 
 void ChannelTable::announce_status(const StatusAnnouncement& announcement) {
   const auto found = channels_.find(announcement.channel);
   if (found == channels_.end()) return;
-  for (Subscription* subscription : found->second.subscriptions)
-    subscription->owner->on_status(*subscription,
-                                   announcement.frames[static_cast<std::size_t>(subscription->form.framing)]);
+  for (const Follower& follower : found->second.followers) {
+    Subscription& subscription = *follower.subscription;
+    subscription.owner->on_status(subscription,
+                                  announcement.frames[static_cast<std::size_t>(subscription.form.framing)]);
+  }
 }
 
 const ThreadChannel* ChannelTable::find(ChannelNumber number) const {

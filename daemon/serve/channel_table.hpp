@@ -8,17 +8,28 @@
 #include <vector>
 
 #include "channel/feed.hpp"
+#include "serve/gates.hpp"
 
 namespace restream {
 
 class Connection;
 class Subscriptions;
+struct ServeStats;
 struct Subscription;
+
+// What an announcement needs of a subscription that is up to date. They lie side by side: see Gates.
+struct Follower {
+  Subscription* subscription = nullptr;
+  std::uint64_t cursor = 0;  // the offset up to which events were sent
+  Gates::Number gate = 0;    // of its connection
+  std::uint8_t form = 0;     // Form::index()
+  bool direct = false;  // a batch that starts at the cursor may go straight to the socket, and is all there is to do
+};
 
 // A channel as this thread knows it.
 struct ThreadChannel {
   std::uint64_t head = 0;  // the offset of the newest event announced to this thread
-  std::vector<Subscription*> subscriptions;
+  std::vector<Follower> followers;
 };
 
 // A status that waits until the subscription has been sent the events before it.
@@ -37,7 +48,6 @@ struct Subscription {
   std::size_t id_place = 0;  // among the channels of a stream with ids of its own
   std::shared_ptr<const std::string> label;
   std::uint64_t epoch = 0;
-  std::uint64_t cursor = 0;        // the offset up to which events were sent
   bool awaiting_snapshot = false;  // the cursor means nothing yet
   bool waiting = false;            // for its turn to read from the log
   bool reading = false;
@@ -47,18 +57,20 @@ struct Subscription {
   SteadyTime due;        // when the next may be
   std::vector<KeptStatus> statuses;
   ThreadChannel* channel = nullptr;
-  std::size_t place = 0;  // in channel->subscriptions
+  std::size_t place = 0;  // in channel->followers
 
-  [[nodiscard]] bool behind() const { return awaiting_snapshot || cursor < channel->head; }
+  [[nodiscard]] Follower& follower() const { return channel->followers[place]; }
+  [[nodiscard]] std::uint64_t cursor() const { return follower().cursor; }
+  [[nodiscard]] bool behind() const { return awaiting_snapshot || cursor() < channel->head; }
 };
 
 class ChannelTable {
  public:
   // `head` is what attach() answered.
-  void add(Subscription& subscription, std::uint64_t head);
+  void add(Subscription& subscription, const Follower& follower, std::uint64_t head);
   void remove(Subscription& subscription);
 
-  void announce(const Announcement& announcement);
+  void announce(const Announcement& announcement, const Gates& gates, ServeStats& stats);
   void announce_status(const StatusAnnouncement& announcement);
 
   // Null when no subscription of this thread follows it.

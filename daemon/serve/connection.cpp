@@ -33,8 +33,10 @@ Connection::Connection(Loop& loop, Socket socket, std::unique_ptr<TlsStream> tls
       peer_(std::move(peer)),
       address_(peer_),
       slot_(std::move(slot)),
+      gate_(loop.gates().take()),
       outbox_(socket_.native_handle()) {
   outbox_.use(tls_.get());
+  set_gate();
   loop_.stats().connections.add();
 }
 
@@ -42,9 +44,18 @@ Connection::~Connection() {
   outbox_.drop();
   count();
   loop_.stats().connections.subtract(1);
+  loop_.gates().give_back(gate_);
 }
 
+// Whenever something changes of what it says.
+void Connection::set_gate() {
+  const bool open = !tls_ && !ending_ && !closed_ && !outbox_.broken() && outbox_.queued() == 0;
+  loop_.gates().set(gate_, open ? outbox_.descriptor() : Gates::shut);
+}
+
+// After whatever changed the outbox.
 void Connection::count() {
+  set_gate();
   ServeStats& stats = loop_.stats();
   stats.sent_bytes.add(outbox_.sent() - std::exchange(counted_sent_, outbox_.sent()));
   if (outbox_.queued() == counted_queued_) return;
@@ -104,15 +115,15 @@ void Connection::read_now(Received done) {
   }
 }
 
-void Connection::send(Frames bytes, Outbox::Kind kind) {
+void Connection::send(const Frames& bytes, Outbox::Kind kind, std::size_t from) {
   if (ending_ || closed_) return;
   if (outbox_.queued() == 0) progress_ = loop_.now();
-  outbox_.send(std::move(bytes), kind);
+  outbox_.send(bytes, kind, from);
   after_send();
 }
 
-void Connection::send_last(Frames bytes, bool bounded) {
-  send(std::move(bytes));
+void Connection::send_last(const Frames& bytes, bool bounded) {
+  send(bytes);
   end(bounded);
 }
 
@@ -162,6 +173,7 @@ void Connection::end(bool bounded) {
   // One that took no byte for long is waited for once more, so that it can read why it has to go.
   if (!ending_) progress_ = now;
   ending_ = true;
+  set_gate();
   if (bounded) deadline_ = std::min(deadline_, now + (loop_.draining() ? linger : patience));
   bounded_ = bounded_ || bounded;
   shut_down_if_flushed();

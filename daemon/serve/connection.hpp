@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "model/clock.hpp"
+#include "serve/gates.hpp"
 #include "serve/limits.hpp"
 #include "serve/net.hpp"
 #include "serve/outbox.hpp"
@@ -51,6 +52,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // The client spoke HTTP without TLS where TLS is spoken; it can be answered in kind.
   [[nodiscard]] bool plain_on_tls() const { return plain_on_tls_; }
   [[nodiscard]] const Outbox& outbox() const { return outbox_; }
+  [[nodiscard]] Gates::Number gate() const { return gate_; }
 
   // Calls `done` with what came, once something has; never from within. The bytes are there until it returns: they are
   // in the thread's one buffer, so that a connection that waits holds none.
@@ -58,8 +60,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read(Received done);
 
   // Nothing is sent after send_last(): its bytes hold the close frame, or the answer that ends the connection.
-  void send(Frames bytes, Outbox::Kind kind = Outbox::Kind::other);
-  void send_last(Frames bytes, bool bounded);
+  // Of `bytes` those from `from` on: the ones before went to the socket by the gate.
+  void send(const Frames& bytes, Outbox::Kind kind = Outbox::Kind::other, std::size_t from = 0);
+  void send_last(const Frames& bytes, bool bounded);
   // Calls `go_on` once there is room for more control frames: at once, if there is.
   void when_room(std::move_only_function<void()> go_on);
 
@@ -82,6 +85,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_when(Socket::wait_type ready, Received done);
   void read_now(Received done);
   void watch_peer(SteadyTime now);
+  void set_gate();
   void after_send();
   void count();
   void wait_writable();
@@ -95,6 +99,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::string peer_;
   std::string address_;
   ConnectionSlot slot_;
+  const Gates::Number gate_;
   Outbox outbox_;
   std::move_only_function<void()> held_;
   std::uint64_t counted_sent_ = 0;  // of these the thread's statistics know

@@ -1,6 +1,7 @@
 #include "serve/frame_reader.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "channel/deflate.hpp"
 #include "serve/close_frame.hpp"
@@ -25,11 +26,13 @@ bool may_be_sent(unsigned code) {
 
 }  // namespace
 
+void FrameReader::forget_told() {
+  if (!std::exchange(told_, false)) return;
+  std::string().swap(control() ? control_ : message_);
+}
+
 std::optional<FrameReader::Event> FrameReader::next(std::string_view& input) {
-  if (told_) {
-    std::string().swap(control() ? control_ : message_);
-    told_ = false;
-  }
+  forget_told();
   for (;;) {
     if (!in_payload_) {
       if (auto broken = take_header(input)) return broken;

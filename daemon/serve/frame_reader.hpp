@@ -30,6 +30,8 @@ class FrameReader {
   // Takes bytes from the front of `input` until something is said; none when it has taken all and wants more. After a
   // close or a fault there is nothing to read any more.
   std::optional<Event> next(std::string_view& input);
+  // The bytes of the last event are not needed any more: a connection that waits holds none.
+  void forget_told();
 
  private:
   enum class Opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };

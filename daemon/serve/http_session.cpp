@@ -51,7 +51,18 @@ void HttpSession::go_away() {
   // Otherwise there is a request to answer; send() ends the connection after it.
 }
 
-Seconds HttpSession::time_for_next() const { return input_.empty() ? rest_time : head_time; }
+void HttpSession::await_next() {
+  skip_empty_lines();
+  resting_ = input_.empty();
+  deadline_ = connection_->loop().clock().steady() + (resting_ ? rest_time : head_time);
+}
+
+// They are allowed before a request, and are no part of it: whoever sends nothing else rests.
+void HttpSession::skip_empty_lines() {
+  std::size_t size = 0;
+  while (std::string_view(input_).substr(size).starts_with("\r\n")) size += 2;
+  input_.erase(0, size);
+}
 
 // Handles the next request, or reads more of it.
 void HttpSession::next() {
@@ -61,9 +72,8 @@ void HttpSession::next() {
     deadline_ = SteadyTime::max();
     return;
   }
-  if (deadline_ == SteadyTime::max()) deadline_ = connection_->loop().clock().steady() + time_for_next();
-  // Empty lines before a request are allowed.
-  while (input_.starts_with("\r\n")) input_.erase(0, 2);
+  if (deadline_ == SteadyTime::max()) await_next();
+  skip_empty_lines();
   if (!input_.empty() && (input_[0] < 'A' || input_[0] > 'Z')) return refuse(400, "not an HTTP request");
   const std::size_t end = input_.find(head_end, looked_ < head_end.size() ? 0 : looked_ - head_end.size());
   looked_ = input_.size();
@@ -94,9 +104,10 @@ void HttpSession::on_bytes(const ErrorCode& error, std::string_view bytes) {
     return refuse(400, "this port speaks TLS; use https:// or wss://");
   // While ending (a 408), what still comes is dropped.
   if (error || connection_->ending()) return connection_->drain_and_close(false);
-  // The rest is over: from now on the head has its 5 s.
-  if (!first_ && input_.empty()) deadline_ = connection_->loop().clock().steady() + head_time;
   input_.append(bytes);
+  skip_empty_lines();
+  // The rest is over: from now on the head has its 5 s.
+  if (!input_.empty() && std::exchange(resting_, false)) deadline_ = connection_->loop().clock().steady() + head_time;
   next();
 }
 
@@ -207,7 +218,7 @@ void HttpSession::send(const Answer& answer) {
   first_ = false;
   // Until the next request a proxy's connection is nobody's.
   if (loop.proxies().trusts(connection_->peer())) connection_->set_address({});
-  deadline_ = loop.clock().steady() + time_for_next();
+  await_next();
   // By way of the loop: a client that sends many requests at once must neither nest nor starve the others.
   loop.post([self = shared_from_this()] { self->next(); });
 }

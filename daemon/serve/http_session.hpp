@@ -30,7 +30,8 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
 
  private:
   void next();
-  [[nodiscard]] Seconds time_for_next() const;
+  void await_next();
+  void skip_empty_lines();
   void read();
   void on_bytes(const ErrorCode& error, std::string_view bytes);
   // Answers a fault in what was sent; what follows it can't be trusted.
@@ -46,6 +47,7 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   std::size_t looked_ = 0;  // input_ before this holds no end of a head
   SteadyTime deadline_;     // of the head that is being read
   bool first_ = true;       // no request yet
+  bool resting_ = false;    // between two requests: not a byte of the next head has come
   bool reading_ = false;
   bool answering_ = false;
   // Of the request that is being answered:

@@ -19,7 +19,7 @@ namespace {
 using asio::ip::tcp;
 
 constexpr int backlog = 4096;
-constexpr int accepts_per_turn = 64;  // then other work of the thread gets its turn
+constexpr int accepts_per_turn = 16;  // then other work of the thread gets its turn
 constexpr int shed_per_turn = 64;
 constexpr Millis wait_for_descriptors{200};
 // What the kernel keeps for a reader that does not read; the rest is in the outbox, where it is counted.

@@ -29,7 +29,9 @@ ServeThread Loop::entrance() {
   // `this` is used by posted jobs only, and those run while the Loop lives or never.
   return {.announce =
               [this, io = io_](std::shared_ptr<const Announcement> announcement) {
-                asio::post(*io, [this, announcement = std::move(announcement)] { channels_.announce(*announcement); });
+                asio::post(*io, [this, announcement = std::move(announcement)] {
+                  channels_.announce(*announcement, gates_, stats_);
+                });
               },
           .announce_status =
               [this, io = io_](StatusAnnouncement announcement) {

@@ -20,6 +20,7 @@
 #include "model/clock.hpp"
 #include "ops/log.hpp"
 #include "serve/channel_table.hpp"
+#include "serve/gates.hpp"
 #include "serve/limits.hpp"
 #include "serve/net.hpp"
 #include "serve/origin.hpp"
@@ -94,6 +95,7 @@ class Loop {
   [[nodiscard]] ServeNumber number() const { return number_; }
   [[nodiscard]] asio::io_context& io() { return *io_; }
   [[nodiscard]] ChannelTable& channels() { return channels_; }
+  [[nodiscard]] Gates& gates() { return gates_; }
   [[nodiscard]] ServeStats& stats() { return stats_; }
   // As of the last tick, a quarter of a second ago at most: for what need not be exact.
   [[nodiscard]] SteadyTime now() const { return now_; }
@@ -131,6 +133,7 @@ class Loop {
   std::shared_ptr<const TlsContext> tls_;
   std::shared_ptr<const Tokens> tokens_;
   std::uint64_t tokens_generation_ = 0;
+  Gates gates_;
   ChannelTable channels_;
   ServeStats stats_;
   // In groups that are ticked in turns, each once a second: a tick touches memory that has left the caches, of sessions

@@ -21,9 +21,9 @@ bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || 
 
 }  // namespace
 
-void Outbox::send(Frames bytes, Kind kind) {
+void Outbox::send(const Frames& bytes, Kind kind, std::size_t from) {
   if (broken_ || !bytes || bytes->empty()) return;
-  std::size_t sent = 0;
+  std::size_t sent = from;
   while (queued_ == 0 && sent < bytes->size()) {
     const ssize_t size = pass_on(bytes->data() + sent, bytes->size() - sent);
     if (size >= 0) {
@@ -38,7 +38,7 @@ void Outbox::send(Frames bytes, Kind kind) {
   }
   const std::size_t rest = bytes->size() - sent;
   if (rest == 0) return;
-  queue_.push_back({.bytes = std::move(bytes), .offset = sent, .kind = kind});
+  queue_.push_back({.bytes = bytes, .offset = sent, .kind = kind});
   queued_ += rest;
   if (kind == Kind::live) live_queued_ += rest;
 }

@@ -27,7 +27,7 @@ class Outbox {
   // Null: bytes go to the descriptor as they are. Not owned.
   void use(TlsStream* tls) { tls_ = tls; }
 
-  void send(Frames bytes, Kind kind);
+  void send(const Frames& bytes, Kind kind, std::size_t from = 0);
   // Sends what is queued, as far as the kernel takes it. Returns how many bytes that was.
   std::size_t flush();
   // Forgets what is queued; the peer is gone.
@@ -37,6 +37,7 @@ class Outbox {
   [[nodiscard]] std::size_t live_queued() const { return live_queued_; }
   // Taken by the kernel since the beginning.
   [[nodiscard]] std::uint64_t sent() const { return sent_; }
+  [[nodiscard]] int descriptor() const { return descriptor_; }
   // The kernel said that nothing can be sent any more.
   [[nodiscard]] bool broken() const { return broken_; }
 

@@ -76,7 +76,9 @@ std::expected<Request, std::string> parse_request(std::string_view head) {
   request.method = std::string_view(message.method_string().data(), message.method_string().size());
   request.version = message.version();
   request.keep_alive = message.keep_alive();
-  request.has_body = parser.chunked() || parser.content_length().value_or(0) > 0;
+  // Whatever the coding: where the body ends is in the body.
+  request.has_body =
+      parser.content_length().value_or(0) > 0 || message.find(http::field::transfer_encoding) != message.end();
   for (const auto& field : message) {
     const std::string_view name(field.name_string().data(), field.name_string().size());
     request.headers.emplace_back(lower(name), std::string(field.value().data(), field.value().size()));

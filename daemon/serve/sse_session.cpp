@@ -35,7 +35,12 @@ void SseSession::start(std::shared_ptr<Connection> connection, Admission admissi
                        std::string head, Decided decided) {
   const auto session = std::make_shared<SseSession>(std::move(connection), std::move(admission), std::move(request),
                                                     std::move(head), std::move(decided));
-  auto ids = session->request_.several ? std::make_unique<StreamId>(session->request_.channels.size()) : nullptr;
+  std::unique_ptr<StreamId> ids;
+  if (session->request_.several) {
+    std::vector<std::string> since;
+    for (const StreamRequest::Channel& channel : session->request_.channels) since.push_back(channel.since);
+    ids = std::make_unique<StreamId>(std::move(since));
+  }
   session->subscriptions_ = std::make_shared<Subscriptions>(
       session->connection_, Framing::sse, std::move(ids), [weak = std::weak_ptr(session)](const std::string& position) {
         if (const auto self = weak.lock()) self->end("too slow: the events after " + position + " have left the log");
@@ -79,7 +84,10 @@ void SseSession::on_attached(std::size_t place, const Reply& attached) {
 bool SseSession::take(std::size_t place, const Attached& attached) {
   if (connection_->closed() || connection_->ending()) return false;
   if (!open_ && connection_->loop().draining()) return false;
-  if (subscriptions_->find(attached.channel) != nullptr) return false;  // named twice
+  if (subscriptions_->find(attached.channel) != nullptr) {
+    subscriptions_->named_twice(place);
+    return false;
+  }
   if (!open_) open();
   subscriptions_->add(attached, request_.delivery, place);
   return true;

@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "model/position.hpp"
+
 namespace restream {
 
 namespace {
@@ -11,6 +13,12 @@ namespace {
 constexpr std::string_view id_field = "id: ";
 
 }  // namespace
+
+StreamId::StreamId(std::vector<std::string> since) : positions_(std::move(since)) {
+  // It goes back into the stream: only what is a position may.
+  for (std::string& position : positions_)
+    if (!parse_position(position)) position.clear();
+}
 
 Frames StreamId::rewrite(std::size_t place, std::string_view blocks) {
   std::string out;

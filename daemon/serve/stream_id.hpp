@@ -15,7 +15,11 @@ namespace restream {
 
 class StreamId {
  public:
-  explicit StreamId(std::size_t channels) : positions_(channels) {}
+  // `since`: what each channel is to be resumed from, empty where there is nothing. It stays in the ids until the
+  // channel has a position or is forgotten: so a channel that is attached late, or refused for a moment, loses nothing.
+  explicit StreamId(std::vector<std::string> since);
+  // The channel goes on from a snapshot that has not been sent yet.
+  void forget(std::size_t place) { positions_.at(place).clear(); }
 
   // Takes the position in the channel `place` from the id of each block, and puts the id of the whole in its stead.
   // Blocks without an id stay as they are.

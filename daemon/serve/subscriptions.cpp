@@ -34,13 +34,22 @@ void Subscriptions::add(const Attached& attached, const Delivery& delivery, std:
   subscription.id_place = id_place;
   subscription.label = attached.label;
   subscription.epoch = attached.head.epoch;
-  subscription.cursor = attached.resumed ? attached.cursor : attached.head.offset;
   subscription.awaiting_snapshot = !attached.resumed && delivery.snapshot;
-  connection_->loop().channels().add(subscription, attached.head.offset);
+  const Follower follower{.subscription = &subscription,
+                          .cursor = attached.resumed ? attached.cursor : attached.head.offset,
+                          .gate = connection_->gate(),
+                          .form = static_cast<std::uint8_t>(attached.form.index())};
+  connection_->loop().channels().add(subscription, follower, attached.head.offset);
   connection_->loop().stats().followers.at(static_cast<std::size_t>(framing_)).add();
   greet(subscription, attached);
   if (attached.status) subscription.statuses.push_back({attached.head.offset, attached.status});
   settle(subscription);
+}
+
+// While a snapshot is due the cursor means nothing; the other things want a closer look at each batch.
+bool Subscriptions::goes_straight(const Subscription& subscription) const {
+  return !subscription.awaiting_snapshot && !ids_ && subscription.interval == Seconds{0} &&
+         subscription.form.filter == 0 && !subscription.form.conflated;
 }
 
 // `subscribed`, and the snapshot if it is empty.
@@ -52,6 +61,7 @@ void Subscriptions::greet(Subscription& subscription, const Attached& attached) 
   if (empty) subscription.awaiting_snapshot = false;
   const std::string json = subscribed_json(*subscription.label, from, attached.resumed);
   const bool no_id = ids_ && subscription.awaiting_snapshot;
+  if (no_id) ids_->forget(subscription.id_place);
   send(subscription, encode(framing_, "subscribed", no_id ? "" : to_text(from), json, *subscription.label));
   // A reader that loses the stream before it has the snapshot must not resume behind it: this block has no data, so it
   // is no event, and makes readers forget the id.
@@ -60,6 +70,10 @@ void Subscriptions::greet(Subscription& subscription, const Attached& attached) 
   if (empty)
     send(subscription, encode(framing_, "snapshot", to_text(from), snapshot_json(*subscription.label, from, {}),
                               *subscription.label));
+}
+
+void Subscriptions::named_twice(std::size_t id_place) {
+  if (ids_) ids_->forget(id_place);
 }
 
 void Subscriptions::send(const Subscription& subscription, const Frames& bytes, Outbox::Kind kind) {
@@ -105,7 +119,7 @@ void Subscriptions::clear() {
 }
 
 Position Subscriptions::position(const Subscription& subscription) {
-  return {.epoch = subscription.epoch, .offset = subscription.cursor};
+  return {.epoch = subscription.epoch, .offset = subscription.cursor()};
 }
 
 std::string Subscriptions::resume_position() const {
@@ -120,13 +134,16 @@ std::string Subscriptions::resume_position() const {
 
 void Subscriptions::on_batch(Subscription& subscription, const Announcement& announcement) {
   // The snapshot will be of this batch or a later one.
-  if (subscription.awaiting_snapshot || announcement.last <= subscription.cursor) return;
+  if (subscription.awaiting_snapshot || announcement.last <= subscription.cursor()) return;
   const std::size_t form = subscription.form.index();
-  // Every filter in use is in every announcement.
-  const auto* filtered = subscription.form.filter == 0 ? nullptr : announcement.find(subscription.form.filter);
-  const Frames& bytes = filtered == nullptr ? announcement.frames[form] : filtered->frames[form];
+  const bool plain = subscription.form.filter == 0;
+  const auto* filtered = plain ? nullptr : announcement.find(subscription.form.filter);
+  // Every filter in use is in every announcement. Were one not, its subscribers would not be told what is not theirs,
+  // but read the log.
+  static const Frames none;
+  const Frames& bytes = plain ? announcement.frames[form] : filtered != nullptr ? filtered->frames[form] : none;
   const std::uint64_t told = filtered == nullptr ? announcement.last - announcement.after : filtered->told;
-  const bool next = bytes && announcement.after == subscription.cursor && !subscription.reading;
+  const bool next = bytes && announcement.after == subscription.cursor() && !subscription.reading;
   if (next && (told == 0 || has_room(subscription, bytes))) {
     take(subscription, bytes, announcement.last, told, Outbox::Kind::live);
   } else {
@@ -138,7 +155,7 @@ void Subscriptions::on_batch(Subscription& subscription, const Announcement& ann
 // Events up to `last`, of which it is told `told`: with a filter maybe of none, and then nothing is sent.
 void Subscriptions::take(Subscription& subscription, const Frames& bytes, std::uint64_t last, std::uint64_t told,
                          Outbox::Kind kind) {
-  subscription.cursor = last;
+  subscription.follower().cursor = last;
   if (told == 0) return;
   connection_->loop().stats().deliveries.add(told);
   send(subscription, bytes, kind);
@@ -177,9 +194,10 @@ void Subscriptions::settle(Subscription& subscription) {
   if (!subscription.awaiting_snapshot) {
     std::vector<KeptStatus>& statuses = subscription.statuses;
     auto due = statuses.begin();
-    for (; due != statuses.end() && due->head <= subscription.cursor; ++due) connection_->send(due->frame);
+    for (; due != statuses.end() && due->head <= subscription.cursor(); ++due) connection_->send(due->frame);
     statuses.erase(statuses.begin(), due);
   }
+  subscription.follower().direct = goes_straight(subscription);
   if (subscription.behind()) wait_turn(subscription);
   read_next();
 }
@@ -224,7 +242,7 @@ void Subscriptions::read_history(Subscription& subscription) {
   using Reply = std::expected<HistoryChunk, HistoryProblem>;
   Loop& loop = connection_->loop();
   loop.feed().read_events(
-      subscription.number, subscription.cursor, subscription.form, history_chunk,
+      subscription.number, subscription.cursor(), subscription.form, history_chunk,
       loop.on_loop<Reply>([weak = weak_from_this(), serial = subscription.serial](const Reply& chunk) {
         if (const auto self = weak.lock()) self->on_history(serial, chunk);
       }));
@@ -249,7 +267,7 @@ void Subscriptions::on_snapshot(std::uint64_t serial, const std::expected<Snapsh
   send(*subscription, chunk->frames);
   subscription->awaiting_snapshot = false;
   subscription->excused = false;
-  subscription->cursor = chunk->offset;
+  subscription->follower().cursor = chunk->offset;
   rest(*subscription);
   settle(*subscription);
 }
@@ -263,7 +281,7 @@ void Subscriptions::on_history(std::uint64_t serial, const std::expected<History
   }
   if (!chunk) return read_later(*subscription, chunk.error().message);
   // Announced events are in the log; should the log disagree, asking at once again would only keep it busy.
-  if (chunk->last <= subscription->cursor) return read_later(*subscription, {});
+  if (chunk->last <= subscription->cursor()) return read_later(*subscription, {});
   subscription->excused = false;
   take(*subscription, chunk->frames, chunk->last, chunk->told, Outbox::Kind::other);
   settle(*subscription);

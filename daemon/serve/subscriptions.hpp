@@ -34,6 +34,8 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   // Sends `subscribed`, then whatever is due. The attach is detached when the subscription goes.
   // `id_place`: which of the channels of `ids` it is.
   void add(const Attached& attached, const Delivery& delivery, std::size_t id_place = 0);
+  // The channel at that place of `ids` is followed at another one.
+  void named_twice(std::size_t id_place);
   // Null when there is none.
   [[nodiscard]] const Subscription* find(ChannelNumber number) const;
   [[nodiscard]] std::size_t size() const { return all_.size(); }
@@ -44,8 +46,8 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
 
   // Up to where a subscription was sent.
   static Position position(const Subscription& subscription);
-  // A position to resume from, of a subscription that is behind if there is one. Those that wait for their snapshot have
-  // none. Empty: there is no other.
+  // A position to resume from, of a subscription that is behind if there is one. Those that wait for their snapshot
+  // have none. Empty: there is no other.
   [[nodiscard]] std::string resume_position() const;
 
   // Sends an `error` message about `request`.
@@ -60,6 +62,7 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   void send(const Subscription& subscription, const Frames& bytes, Outbox::Kind kind = Outbox::Kind::other);
   void greet(Subscription& subscription, const Attached& attached);
   void settle(Subscription& subscription);
+  [[nodiscard]] bool goes_straight(const Subscription& subscription) const;
   void take(Subscription& subscription, const Frames& bytes, std::uint64_t last, std::uint64_t told, Outbox::Kind kind);
   [[nodiscard]] bool early(const Subscription& subscription) const;
   [[nodiscard]] bool has_room(const Subscription& subscription, const Frames& bytes) const;

@@ -64,8 +64,9 @@ void WsSession::start(std::shared_ptr<Connection> connection, Admission admissio
   };
   loop.add(session);
   const std::string server = "restream/" + loop.options().version;
-  session->connection_->send(frame_of(handshake_bytes(request, server, protocol, deflating.extension)));
-  if (!cloudevents) session->connection_->send(frame(ready_json(loop.options().version)));
+  std::string hello = handshake_bytes(request, server, protocol, deflating.extension);
+  if (!cloudevents) hello += *frame(ready_json(loop.options().version));
+  session->connection_->send(frame_of(std::move(hello)));
   session->next();
 }
 
@@ -218,7 +219,7 @@ void WsSession::unsubscribe_all() {
 
 void WsSession::done() {
   busy_ = false;
-  request_.clear();
+  std::string().swap(request_);  // an idle session holds no memory for it
   // The client was not read from meanwhile, so its silence was ours.
   heard();
   next();

@@ -27,6 +27,7 @@ void WsStream::read(Done done) {
                });
     return;
   }
+  reader_.forget_told();
   connection_->read([this, done = std::move(done)](const ErrorCode& error, std::string_view bytes) mutable {
     if (error) return done(error, {});
     handle(bytes, std::move(done));

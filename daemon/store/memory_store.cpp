@@ -18,6 +18,7 @@ Schedule to_the_millisecond(const Schedule& schedule) {
   return Schedule{.last_poll = to_the_millisecond(schedule.last_poll),
                   .not_before = to_the_millisecond(schedule.not_before),
                   .failures = schedule.failures,
+                  .refused_keys = schedule.refused_keys,
                   .last_demand = to_the_millisecond(schedule.last_demand)};
 }
 

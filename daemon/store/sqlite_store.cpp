@@ -37,8 +37,8 @@ std::vector<std::string> unpack_order(std::string_view blob) {
 }
 
 constexpr std::string_view channel_columns =
-    "SELECT key, id, epoch, head, first, items, last_poll, not_before, failures, last_demand, undoable "
-    "FROM channel";
+    "SELECT key, id, epoch, head, first, items, last_poll, not_before, failures, last_demand, undoable, "
+    "refused_keys FROM channel";
 
 struct Row {
   std::int64_t key = 0;
@@ -55,6 +55,7 @@ Row read_row(Statement& statement) {
   row.record.schedule = {.last_poll = statement.optional_time(6),
                          .not_before = statement.optional_time(7),
                          .failures = static_cast<std::uint32_t>(statement.integer(8)),
+                         .refused_keys = statement.unsigned_integer(11),
                          .last_demand = statement.time(9)};
   row.record.undoable = statement.unsigned_integer(10);
   return row;
@@ -133,7 +134,7 @@ class SqliteStore final : public Store {
                           "VALUES (?, ?, 0, 1, 0, 0, 0)"};
   Statement save_channel_{db_,
                           "UPDATE channel SET head = ?, first = ?, items = ?, last_poll = ?, not_before = ?, "
-                          "failures = ?, last_demand = ? WHERE key = ?"};
+                          "failures = ?, refused_keys = ?, last_demand = ? WHERE key = ?"};
   Statement drop_channel_{db_, "DELETE FROM channel WHERE key = ?"};
   Statement get_order_{db_, "SELECT ids FROM item_order WHERE channel = ?"};
   Statement put_order_{db_, "INSERT OR REPLACE INTO item_order (channel, ids) VALUES (?, ?)"};
@@ -246,7 +247,7 @@ void SqliteStore::save(const Row& row) {
   const ChannelRecord& record = row.record;
   save_channel_
       .bind(record.head.offset, record.first, record.items, record.schedule.last_poll, record.schedule.not_before,
-            record.schedule.failures, record.schedule.last_demand, row.key)
+            record.schedule.failures, record.schedule.refused_keys, record.schedule.last_demand, row.key)
       .run();
 }
 

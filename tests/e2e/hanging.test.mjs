@@ -2,10 +2,14 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, test } from "node:test";
-import { eventually, seconds, sleep, startDaemon } from "./harness.mjs";
+import { eventually, seconds, startDaemon } from "./harness.mjs";
 
 const HANGING = 200;
-const INTERVAL_MS = 500;
+const INTERVAL_MS = 100;
+const SAMPLES = 250;
+// What a poll may come later than without them: less than a fraction of one interval, where waiting for one that hangs
+// would cost seconds.
+const ALLOWED_MS = seconds(0.05);
 
 // One server at many addresses: 127.0.0.1 answers, all others take the request and never say a word.
 async function manyUpstreams() {
@@ -24,9 +28,13 @@ async function manyUpstreams() {
 
 const p99 = (values) => [...values].sort((a, b) => a - b)[Math.ceil(values.length * 0.99) - 1];
 
-async function delays(upstream, forMs) {
+// How much later than its interval each of so many polls comes.
+async function delays(upstream) {
   const from = upstream.healthy.length;
-  await sleep(forMs);
+  await eventually(() => upstream.healthy.length > from + SAMPLES, {
+    what: `${SAMPLES} polls`,
+    within: seconds(1) + 2 * SAMPLES * INTERVAL_MS,
+  });
   const times = upstream.healthy.slice(from);
   return times.slice(1).map((time, i) => time - times[i] - INTERVAL_MS);
 }
@@ -43,7 +51,7 @@ test("200 upstreams that hang delay no poll of one that does not", async () => {
   });
   const fetchers = { list: at("127.0.0.1", "healthy") };
   const alone = await startDaemon({ plugins: ["list"], config: { fetchers, plugins: { call_timeout: "6s" } } });
-  const before = await delays(upstream, 10_000);
+  const before = p99(await delays(upstream));
   await alone.stop();
 
   for (let i = 1; i <= HANGING; ++i) fetchers[`hangs-${i}`] = at(`127.0.1.${i}`, "hanging");
@@ -52,11 +60,13 @@ test("200 upstreams that hang delay no poll of one that does not", async () => {
   const known = upstream.healthy.length;
   const begun = () => upstream.hung.size === HANGING && upstream.healthy.length >= known + 2;
   await eventually(begun, { what: "all of them to be asked", within: seconds(40) });
-  const beside = await delays(upstream, 20_000);
-  console.log(`delay of a poll, p99: ${p99(before).toFixed(1)} ms alone, ${p99(beside).toFixed(1)} ms beside ${HANGING} that hang`);
-  assert.ok(beside.length >= 20_000 / (INTERVAL_MS * 1.05) - 8, `only ${beside.length} polls`);
-  // Waiting for those that hang would cost seconds; what a busy machine costs is less.
-  assert.ok(p99(beside) <= p99(before) + seconds(0.4), `p99 ${p99(beside)} ms, alone ${p99(before)} ms`);
+  // A machine that has other things to do is late once; what hangs would be in the way each time.
+  let beside = Infinity;
+  for (let round = 0; round < 3 && beside > before + ALLOWED_MS; ++round) {
+    beside = p99(await delays(upstream));
+    console.log(`delay of a poll, p99: ${before.toFixed(1)} ms alone, ${beside.toFixed(1)} ms beside ${HANGING} that hang`);
+  }
+  assert.ok(beside <= before + ALLOWED_MS, `p99 ${beside} ms, alone ${before} ms`);
   const client = await daemon.subscriber();
   const asked = performance.now();
   await client.subscribe("list", { name: "newcomer" });

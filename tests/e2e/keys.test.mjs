@@ -60,7 +60,8 @@ test("a key that is set beside a running daemon makes its channels live, with no
   await daemon.stop();
 });
 
-test("a wrong key that is replaced by the right one ends the backoff, with no restart", async () => {
+// Its channel has failed so often that its next poll, whose time it tells, is a while off.
+async function longUnauthorized() {
   const own = { ...options, keys: { "nyt-top": { "api-key": "a wrong value" } } };
   const daemon = await startDaemon(own);
   const client = await daemon.subscriber();
@@ -74,9 +75,30 @@ test("a wrong key that is replaced by the right one ends the backoff, with no re
     return next - Date.now() > seconds(6) && next;
   };
   const next = await eventually(farPoll, { within: seconds(60), what: "a long backoff", every: 200 });
+  return { daemon, client, next };
+}
 
+test("a wrong key that is replaced by the right one ends the backoff, with no restart", async () => {
+  const { daemon, client, next } = await longUnauthorized();
   await restreamKeys(daemon, ["set", "nyt-top", "api-key"], key);
   await client.waitFor("status", ({ state }) => state === "live");
+  await client.waitFor("new_item");
+  assert.ok(Date.now() < next, `${Date.now() - next} ms after the poll that the old key would have waited for`);
+  await daemon.stop();
+});
+
+test("a wrong key that is replaced while no daemon runs ends the backoff too; one that is not, does not", async () => {
+  const { daemon, next } = await longUnauthorized();
+  await daemon.restart();
+  let client = await daemon.subscriber();
+  await client.subscribe("nyt-top", { section: "world" });
+  const [channel] = (await daemon.get("/channels")).json.channels;
+  assert.ok(Math.abs(Date.parse(channel.next_poll) - next) < 100, `${channel.next_poll}, before ${new Date(next)}`);
+  await daemon.stop();
+  await restreamKeys(daemon, ["set", "nyt-top", "api-key"], key);
+  await daemon.start();
+  client = await daemon.subscriber();
+  await client.subscribe("nyt-top", { section: "world" });
   await client.waitFor("new_item");
   assert.ok(Date.now() < next, `${Date.now() - next} ms after the poll that the old key would have waited for`);
   await daemon.stop();

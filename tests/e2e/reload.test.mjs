@@ -125,7 +125,8 @@ test("limits, pins, web origins and the log's form change at once", async () => 
 });
 
 test("tokens begin and end", async () => {
-  const { daemon, next } = await begin("guarded");
+  const { daemon, socket, next } = await begin("guarded");
+  const stream = await fetch(`${daemon.url}/channels/list?name=guarded`, { headers: { accept: "text/event-stream" } });
   const file = join(daemon.folder, "tokens.yaml");
   const sha256 = createHash("sha256").update("open-sesame").digest("hex");
   writeFileSync(file, JSON.stringify([{ name: "one", sha256 }]));
@@ -134,8 +135,16 @@ test("tokens begin and end", async () => {
   await reload(daemon, guarded, "tokens read anew");
   assert.equal((await curl(`${daemon.url}/channels`)).status, 401);
   assert.equal((await curl("-H", "Authorization: Bearer open-sesame", `${daemon.url}/channels`)).status, 200);
+  // Who came in without a token does not stay.
+  await eventually(() => socket.close_, { what: "a close" });
+  assert.equal(socket.close_.code, 1008);
+  assert.equal(socket.close_.reason, "a token is needed");
+  assert.match(await stream.text(), /^event: snapshot$/m);
+  const invited = await daemon.subscriber({ headers: { authorization: "Bearer open-sesame" } });
   await reload(daemon, next, "everybody who can connect may listen");
   assert.equal((await curl(`${daemon.url}/channels`)).status, 200);
+  await invited.expectNone("error", 1500);
+  assert.equal(invited.close_, undefined);
 });
 
 test("what needs a restart is named, and stays", async () => {

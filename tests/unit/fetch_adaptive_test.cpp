@@ -61,9 +61,7 @@ TEST_CASE("an adaptive interval begins where the interval is, and stretches whil
 
 TEST_CASE("a channel that changes is polled more often, one that does not less, within the range") {
   World world(adaptive_settings({.min = 100s, .max = 1000s}));
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin();
   Millis last{0};
   for (int i = 0; i < 60; ++i) {
     world.poll();
@@ -86,9 +84,7 @@ TEST_CASE("what an adaptive interval had become is there again after a restart")
   Schedule kept;
   {
     World world(adaptive_settings({.min = 100s, .max = 1000s}));
-    world.load();
-    world.fetcher.want(world.home(), {});
-    world.core.advance(0ms);
+    world.begin();
     for (int i = 0; i < 60; ++i) {
       world.answer(R"({"status_code":200,"result":[]})");
       kept = world.results.front().schedule;
@@ -111,9 +107,7 @@ TEST_CASE("what an adaptive interval had become is there again after a restart")
 TEST_CASE("an adaptive interval is never below the fetcher's own, unless it is forced") {
   for (const auto& [forced, expected] : {std::pair(false, Millis(100s)), std::pair(true, Millis(12s))}) {
     World world(adaptive_settings({.min = 10s, .max = 20s}, forced));
-    world.load();
-    world.fetcher.want(world.home(), {});
-    world.core.advance(0ms);
+    world.begin();
     for (int i = 0; i < 20; ++i) {
       REQUIRE(world.calls.size() == 1);
       world.answer(R"({"status_code":200,"result":[]})");
@@ -128,9 +122,7 @@ TEST_CASE("an adaptive interval is never below the fetcher's own, unless it is f
 
 TEST_CASE("what the API asks for stretches an adaptive interval as any other, and a failure backs off from it") {
   World world(adaptive_settings({.min = 100s, .max = 1000s}));
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin();
   PluginReply reply;
   reply.kind = PluginReply::Kind::returned;
   reply.output = R"({"status_code":200,"result":[]})";

@@ -1,3 +1,4 @@
+// A fetcher's polls: when each comes, what is asked, and what people hear of it.
 #include <nlohmann/json.hpp>
 
 #include "fetch_world.hpp"
@@ -15,14 +16,34 @@ TEST_CASE("nobody subscribed: no polls") {
 
 TEST_CASE("the first subscriber starts polling at once, and the interval runs from the end of each poll") {
   World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin();
   REQUIRE(world.calls.size() == 1);
   world.poll();
   world.core.advance(99s);
   CHECK(world.calls.empty());
   world.core.advance(1s);
+  CHECK(world.calls.size() == 1);
+}
+
+TEST_CASE("the longest of the interval and what the API asks for is the time to the next poll, and is kept") {
+  World world;
+  world.begin();
+  world.answer(R"({"status_code":200,"result":[]})", RESTREAM_OK,
+               {.retry_after = 7s, .fresh_for = 150s, .poll_interval = 200s});
+  REQUIRE(world.results.size() == 1);
+  const Schedule& kept = world.results.front().schedule;
+  CHECK(*kept.not_before - *kept.last_poll == 200s);
+  world.commit();
+  CHECK(world.last.next_poll == world.core.clock().wall() + 200s);
+  world.core.advance(200s - 1ms);
+  CHECK(world.calls.empty());
+  world.core.advance(1ms);
+  REQUIRE(world.calls.size() == 1);
+  world.answer(R"({"status_code":200,"result":[]})", RESTREAM_OK, {.poll_interval = 20s});
+  world.commit();
+  world.core.advance(100s - 1ms);
+  CHECK(world.calls.empty());
+  world.core.advance(1ms);
   CHECK(world.calls.size() == 1);
 }
 
@@ -41,9 +62,7 @@ TEST_CASE("fetch is asked with the channel's params, only the declared keys, and
 
 TEST_CASE("polls go on for 60 seconds after the last subscriber left, and the interval is kept across it") {
   World world(FetcherSettings{.name = "news", .plugin = "news", .poll_interval = 25s, .force_interval = true});
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin();
   world.poll();
   world.fetcher.unwant(world.home().text);
   world.core.advance(25s);
@@ -67,9 +86,7 @@ TEST_CASE("polls go on for 60 seconds after the last subscriber left, and the in
 
 TEST_CASE("the wall clock may jump by a day either way: the schedule is unmoved") {
   World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin();
   world.poll();
   world.core.set_wall_forward(24h);
   world.core.advance(50s);
@@ -89,108 +106,9 @@ TEST_CASE("a channel is called once at a time, however long the poll takes") {
   CHECK(world.calls.size() == 1);
 }
 
-TEST_CASE("a missing key is told by name, and polling starts by itself once it is there") {
-  World world;
-  world.load();
-  world.fetcher.set_keys({});
-  world.fetcher.want(world.home(), {});
-  world.core.advance(1h);
-  CHECK(world.calls.empty());
-  CHECK(world.heard == std::vector<std::string>{"news?section=home needs_key missing_key"});
-  CHECK(world.last.message.find("api-key") != std::string::npos);
-  world.fetcher.set_keys({{"api-key", "k-123456789"}});
-  CHECK(world.calls.size() == 1);
-}
-
-namespace {
-
-void refuse_key(World& world) {
-  world.answer("{}");
-  world.commit({.kind = PollVerdict::Kind::api_error, .status = 401, .problem = "who?"});
-}
-
-}  // namespace
-
-TEST_CASE("another key ends the backoff of channels that failed as unauthorized, but not the interval") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  for (int failures = 0; failures < 6; ++failures) {
-    refuse_key(world);
-    world.core.advance(failures < 5 ? 30min : 60s);
-  }
-  CHECK(world.last.reason == Reason::unauthorized);
-  REQUIRE(world.calls.empty());
-
-  SECTION("the same value changes nothing") {
-    world.fetcher.set_keys({{"api-key", "k-123456789"}});
-    world.core.advance(10min);
-    CHECK(world.calls.empty());
-  }
-  SECTION("a new value is tried an interval after the last poll") {
-    world.fetcher.set_keys({{"api-key", "k-new"}});
-    CHECK(world.kept.failures == 1);
-    CHECK(world.last.next_poll == world.core.clock().wall() + 40s);
-    world.core.advance(40s - 1ms);
-    CHECK(world.calls.empty());
-    world.core.advance(1ms);
-    REQUIRE(world.calls.size() == 1);
-    CHECK(world.calls[0].request.text().find("k-new") != std::string::npos);
-    world.poll();
-    CHECK(world.last.state == State::live);
-  }
-  SECTION("at once when the interval is over, also with a wall clock that jumped") {
-    world.core.set_wall_back(86400s);
-    world.core.advance(60s);
-    world.fetcher.set_keys({{"api-key", "k-new"}});
-    world.core.advance(100s);
-    CHECK(world.calls.size() == 1);
-  }
-}
-
-TEST_CASE("a channel that fails for another reason keeps its backoff when keys change") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  for (int failures = 0; failures < 6; ++failures) {
-    world.answer("{}");
-    world.commit({.kind = PollVerdict::Kind::api_error, .status = 500, .problem = "oops"});
-    world.core.advance(failures < 5 ? 30min : 60s);
-  }
-  world.fetcher.set_keys({{"api-key", "k-new"}});
-  world.core.advance(10min);
-  CHECK(world.calls.empty());
-}
-
-TEST_CASE("a poll that was asked with the old key and is refused does not hold up the new one") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  for (int failures = 0; failures < 6; ++failures) {
-    refuse_key(world);
-    world.core.advance(30min);
-  }
-  REQUIRE(world.calls.size() == 1);
-  world.fetcher.set_keys({{"api-key", "k-new"}});
-  refuse_key(world);
-  world.core.advance(100s - 1ms);
-  CHECK(world.calls.empty());
-  world.core.advance(1ms);
-  REQUIRE(world.calls.size() == 1);
-  // The new one's own refusals back off as ever.
-  refuse_key(world);
-  world.core.advance(100s);
-  CHECK(world.kept.failures == 2);
-}
-
 TEST_CASE("subscribers hear of each transition once") {
   World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin();
   world.poll();
   world.core.advance(100s);
   world.poll();
@@ -207,9 +125,7 @@ TEST_CASE("subscribers hear of each transition once") {
 
 TEST_CASE("failures back off, and the failed poll's schedule is kept for a restart") {
   World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin();
   for (int failures = 1; failures <= 4; ++failures) {
     world.answer("", RESTREAM_FAILED);
     CHECK(world.kept.failures == static_cast<unsigned>(failures));
@@ -221,52 +137,10 @@ TEST_CASE("failures back off, and the failed poll's schedule is kept for a resta
   }
 }
 
-TEST_CASE("a call that another one's deadline ended is tried again and counts as no failure") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  world.fetcher.plugin_changed(PluginState::restarting, "killed for another call");
-  world.answer_kind(PluginReply::Kind::retry);
-  CHECK(world.calls.empty());
-  world.fetcher.plugin_changed(PluginState::loading, {});
-  world.fetcher.plugin_changed(PluginState::ready, {});
-  REQUIRE(world.calls.size() == 1);
-  world.poll();
-  CHECK(world.heard == std::vector<std::string>{"news?section=home live "});
-}
-
-TEST_CASE("a crash fails its polls, and they are tried again with backoff") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  world.fetcher.plugin_changed(PluginState::restarting, "signal 11");
-  world.answer_kind(PluginReply::Kind::crashed);
-  CHECK(world.heard == std::vector<std::string>{"news?section=home failing plugin_crashed"});
-  world.fetcher.plugin_changed(PluginState::ready, {});
-  CHECK(world.calls.empty());
-  world.core.advance(100s);
-  CHECK(world.calls.size() == 1);
-}
-
-TEST_CASE("a held plugin ends its channels, and new subscribers hear why") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  world.fetcher.plugin_changed(PluginState::held, "held after 5 crashes");
-  CHECK(world.heard == std::vector<std::string>{"news?section=home unavailable held"});
-  world.core.advance(24h);
-  CHECK(world.calls.size() == 1);
-}
-
 TEST_CASE("a configured interval counts from the fetcher's own upwards, unless it is forced") {
   for (const auto& [forced, expected] : {std::pair(false, Millis(100s)), std::pair(true, Millis(5s))}) {
     World world(FetcherSettings{.name = "news", .plugin = "news", .poll_interval = 5s, .force_interval = forced});
-    world.load();
-    world.fetcher.want(world.home(), {});
-    world.core.advance(0ms);
+    world.begin();
     world.poll();
     world.core.advance(expected - 1ms);
     CHECK(world.calls.empty());
@@ -275,19 +149,9 @@ TEST_CASE("a configured interval counts from the fetcher's own upwards, unless i
   }
 }
 
-TEST_CASE("a file whose metadata bears another name is refused by that name") {
-  World world(FetcherSettings{.name = "other", .plugin = "other"});
-  world.load();
-  REQUIRE_FALSE(world.introduced);
-  CHECK(world.introduced.error().reason.find("'news'") != std::string::npos);
-  CHECK(world.introduced.error().reason.find("name the file news.so") != std::string::npos);
-}
-
 TEST_CASE("a failed commit drops the poll, is no fault of the API, and polling goes on") {
   World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin();
   world.poll();
   world.core.advance(100s);
   world.answer(R"({"status_code":200,"result":[]})");
@@ -311,149 +175,9 @@ TEST_CASE("what people see of a fetcher holds its health and which keys there ar
   CHECK(text.find("k-123456789") == std::string::npos);
 }
 
-TEST_CASE("what is no metadata is refused with a reason, and its version as far as it told one") {
-  World world;
-  world.load(R"({"name": "news", "version": "2.1"})");
-  REQUIRE_FALSE(world.introduced);
-  CHECK_FALSE(world.introduced.error().lost);
-  CHECK(world.introduced.error().version == "2.1");
-  CHECK(world.introduced.error().reason.find("description") != std::string::npos);
-}
-
-TEST_CASE("a removed plugin ends its channels, and the next version begins them again when they are due") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  world.poll();
-  world.core.advance(30s);
-  world.fetcher.plugin_changed(PluginState::removed, "news.so was removed");
-  world.core.advance(10s);
-  CHECK(world.calls.empty());
-  world.load();
-  world.core.advance(59s);
-  CHECK(world.calls.empty());
-  world.core.advance(1s);
-  CHECK(world.calls.size() == 1);
-  CHECK(world.heard == std::vector<std::string>{"news?section=home live ", "news?section=home unavailable removed",
-                                                "news?section=home live "});
-}
-
-TEST_CASE("a poll under way when the plugin was removed does not make its channel live") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  PluginCall call = world.take_call();
-  world.fetcher.plugin_changed(PluginState::removed, "news.so was removed");
-  PluginReply reply;
-  reply.kind = PluginReply::Kind::returned;
-  reply.output = R"({"status_code":200,"result":[]})";
-  call.done(std::move(reply));
-  world.commit();
-  world.core.advance(24h);
-  CHECK(world.calls.empty());
-  CHECK(world.heard == std::vector<std::string>{"news?section=home unavailable removed"});
-}
-
-namespace {
-
-std::string metadata_with(const std::string& params, int interval = 100) {
-  return R"({"name": "news", "description": "d", "id_field": "id", "api_url": "https://api.example.com/{}",
-    "doc_url": "u", "keys": ["api-key"], "poll_interval": )" +
-         std::to_string(interval) + R"(, "params": )" + params + "}";
-}
-
-}  // namespace
-
-TEST_CASE("a new version's interval counts from the next poll on, and a poll is committed by its own version's rules") {
-  World world;
-  world.load();
-  const auto first = world.fetcher.metadata();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  PluginCall call = world.take_call();
-  world.load(metadata_with(R"({"section": {"default": "home"}})", 10));
-  PluginReply reply;
-  reply.kind = PluginReply::Kind::returned;
-  reply.output = R"({"status_code":200,"result":[]})";
-  call.done(std::move(reply));
-  REQUIRE(world.results.size() == 1);
-  CHECK(world.results[0].metadata == first);
-  world.commit();
-  world.core.advance(10s);
-  world.poll();
-  world.core.advance(10s);
-  REQUIRE(world.calls.size() == 1);
-  CHECK(world.heard == std::vector<std::string>{"news?section=home live "});
-}
-
-TEST_CASE("channels whose params a new version does not take are refused, until one takes them again") {
-  World world;
-  world.load();
-  world.fetcher.want(*world.fetcher.resolve({{"section", "world"}}), {});
-  world.core.advance(0ms);
-  world.poll();
-  world.load(metadata_with(R"({"section": {"default": "home", "enum": ["home"]}})"));
-  world.core.advance(24h);
-  CHECK(world.calls.empty());
-  CHECK_FALSE(world.fetcher.resolve({{"section", "world"}}));
-  world.load();
-  world.core.advance(0ms);
-  REQUIRE(world.calls.size() == 1);
-  world.poll();
-  CHECK(world.heard == std::vector<std::string>{"news?section=world live ", "news?section=world unavailable refused",
-                                                "news?section=world live "});
-}
-
-TEST_CASE("a param that a new version adds reaches the plugin with its default, and the channel stays the same one") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  world.poll();
-  world.load(metadata_with(R"({"section": {"default": "home"}, "lang": {"default": "en"}})"));
-  CHECK(world.home().text == "news?section=home");
-  CHECK(world.fetcher.resolve({{"lang", "de"}})->text == "news?lang=de&section=home");
-  world.core.advance(100s);
-  CHECK(json::parse(world.take_call().request.text()).at("params") == json{{"section", "home"}, {"lang", "en"}});
-}
-
-TEST_CASE("a version that comes back and crashes at once is told of, and the one that works begins polls again") {
-  World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
-  world.poll();
-  world.fetcher.plugin_changed(PluginState::removed, "news.so was removed");
-  world.fetcher.plugin_changed(PluginState::loading, {});
-  world.fetcher.plugin_changed(PluginState::restarting, "signal 11");
-  CHECK(json::parse(world.fetcher.describe(1, "")).at("health").at("reason") == "plugin_crashed");
-  world.core.advance(1h);
-  CHECK(world.calls.empty());
-  world.load();
-  world.core.advance(0ms);
-  CHECK(world.calls.size() == 1);
-  CHECK(world.heard == std::vector<std::string>{"news?section=home live ", "news?section=home unavailable removed",
-                                                "news?section=home failing plugin_crashed", "news?section=home live "});
-}
-
-TEST_CASE("a fetcher whom a version does not suit stays refused over a restart of its host") {
-  World world;
-  world.load();
-  world.fetcher.refuse("its config is no good");
-  world.fetcher.plugin_changed(PluginState::ready, {});
-  world.fetcher.plugin_changed(PluginState::restarting, "signal 11");
-  world.fetcher.plugin_changed(PluginState::ready, {});
-  CHECK(json::parse(world.fetcher.describe(1, "")).at("health").at("reason") == "refused");
-}
-
 TEST_CASE("a call that nobody waits for any more is cancelled, and what comes of it counts for nothing") {
   World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.run();
-  world.core.advance(0ms);
+  world.begin();
   REQUIRE(world.calls.size() == 1);
   world.fetcher.unwant(world.home().text);
   world.core.advance(59s);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "fetch/call_places.hpp"
+#include "fetch/call_queue.hpp"
 #include "fetch/plugin_http.hpp"
 #include "fetch_world.hpp"
 
@@ -93,4 +94,63 @@ TEST_CASE("calls that are not trusted leave places to those that are") {
   CHECK(fill(places, &fetchers[2], CallTrust::proven) == 40);
   places.give_back(&fetchers[0], CallTrust::failed);
   CHECK(places.has(&fetchers[0], CallTrust::failed));
+}
+
+namespace {
+
+PluginCall waiting_call(const std::string& name, const std::shared_ptr<const HttpRules>& rules, CallTrust trust) {
+  PluginCall call;
+  call.poll = name;
+  call.rules = rules;
+  call.trust = trust;
+  return call;
+}
+
+}  // namespace
+
+TEST_CASE("of the calls that wait the oldest that has a place goes, whoever else waits before it") {
+  const auto hanging = std::make_shared<HttpRules>();
+  const auto healthy = std::make_shared<HttpRules>();
+  CallPlaces places;
+  static_cast<void>(fill(places, hanging.get(), CallTrust::proven));
+  CallQueue queue;
+  queue.push(waiting_call("1", hanging, CallTrust::proven));
+  queue.push(waiting_call("2", healthy, CallTrust::proven));
+  queue.push(waiting_call("3", hanging, CallTrust::failed));
+  queue.push(waiting_call("4", healthy, CallTrust::fresh));
+  queue.push(waiting_call("5", healthy, CallTrust::proven));
+  const auto next = [&] {
+    auto call = queue.take_next(places);
+    return call ? call->poll : std::string("none");
+  };
+  CHECK(next() == "2");
+  CHECK(next() == "4");
+  places.give_back(hanging.get(), CallTrust::proven);
+  CHECK(next() == "1");
+  places.take(hanging.get(), CallTrust::proven);
+  CHECK(next() == "5");
+  CHECK(next() == "none");
+  queue.push(waiting_call("6", healthy, CallTrust::failed));
+  queue.push(waiting_call("7", nullptr, CallTrust::proven));
+  std::string rest;
+  for (const PluginCall& call : queue.take_all()) rest += call.poll;
+  CHECK(rest == "367");
+  CHECK(queue.take_all().empty());
+}
+
+TEST_CASE("20,000 calls that wait because their API hangs do not slow down those of another fetcher") {
+  const auto hanging = std::make_shared<HttpRules>();
+  const auto healthy = std::make_shared<HttpRules>();
+  CallPlaces places;
+  static_cast<void>(fill(places, hanging.get(), CallTrust::proven));
+  CallQueue queue;
+  for (int i = 0; i < 20'000; ++i) queue.push(waiting_call("hangs", hanging, CallTrust::proven));
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20'000; ++i) {
+    queue.push(waiting_call("answers", healthy, CallTrust::proven));
+    const auto next = queue.take_next(places);
+    REQUIRE(next);
+    REQUIRE(next->poll == "answers");
+  }
+  CHECK(std::chrono::steady_clock::now() - start < 2s);
 }

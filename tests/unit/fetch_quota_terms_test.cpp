@@ -104,3 +104,77 @@ TEST_CASE("with a key, or with a quota, too many requests on one channel stop th
   world.core.advance(2min);
   CHECK(world.poll(*member, "three"));
 }
+
+TEST_CASE("the configuration's quota counts instead of the fetcher's own") {
+  Metadata metadata = with_keys({"k"});
+  metadata.quota = QuotaSpec{.calls = 10, .per = 60s, .shared_key = "k"};
+  CHECK(terms(metadata, {{"k", "v"}}).limit == QuotaLimit{.calls = 10, .per = 60s});
+  const QuotaLimit configured{.calls = 500, .per = 24h};
+  CHECK(terms(metadata, {{"k", "v"}}, "https://a.example", configured).limit == configured);
+  CHECK_FALSE(terms(with_keys({"k"}), {{"k", "v"}}).limit);
+}
+
+TEST_CASE("fetchers that share a budget and disagree on its size are all held to") {
+  Book world;
+  const auto minutes = world.book.join();
+  auto other = world.book.join();
+  const auto with_limit = [](std::uint64_t calls, Millis per) {
+    return terms(with_keys({"k"}), {{"k", "v"}}, "https://a.example", QuotaLimit{.calls = calls, .per = per});
+  };
+  minutes->set_terms(with_limit(10, 60s));
+  SECTION("of one window the lower counts") {
+    other->set_terms(with_limit(4, 60s));
+    CHECK(minutes->view().left == 4);
+    other->set_terms(with_limit(40, 60s));
+    CHECK(other->view().left == 10);
+  }
+  SECTION("of different windows all") {
+    other->set_terms(with_limit(3, 24h));
+    for (int i = 0; i < 3; ++i) {
+      CHECK(world.poll(*minutes, "one"));
+      world.core.advance(8h + 10min);  // evenly over the day, and a little more
+    }
+    CHECK(minutes->view().left == 1);
+    CHECK(world.poll(*other, "two"));
+    world.core.advance(7h);
+    CHECK_FALSE(world.poll(*minutes, "one"));
+    CHECK(minutes->view().left == 0);
+  }
+}
+
+TEST_CASE("who waits for calls of one credential goes on with another's when the key changes") {
+  Book world;
+  const auto member = world.book.join();
+  const auto with_key = [](const std::string& value) {
+    return terms(with_keys({"k"}), {{"k", SecretText(value)}}, "https://a.example", QuotaLimit{.calls = 1, .per = 24h});
+  };
+  member->set_terms(with_key("old"));
+  CHECK(world.poll(*member, "one"));
+  bool gone = false;
+  member->ask("one", 1s, false,
+              {.go =
+                   [&gone](const std::shared_ptr<Allowance>& allowance) {
+                     gone = true;
+                     allowance->finish();
+                   },
+               .wait = [](WallTime) {}});
+  world.core.advance(1h);
+  CHECK_FALSE(gone);
+  member->set_terms(with_key("new"));
+  CHECK(gone);
+}
+
+TEST_CASE("the mark of a fetcher's keys is that of the values of those that it declares") {
+  const auto mark = [](const Metadata& metadata, const Keys& keys) {
+    return keys_mark(metadata, keys, [](const std::string& secret) {
+      return std::to_string(std::hash<std::string>()(secret) % 1'000'000'007) + "0000000";
+    });
+  };
+  const Metadata metadata = with_keys({"k"});
+  CHECK(mark(metadata, {{"k", "one"}}) == mark(metadata, {{"k", "one"}, {"another", "x"}}));
+  CHECK(mark(metadata, {{"k", "one"}}) != mark(metadata, {{"k", "two"}}));
+  CHECK(mark(metadata, {}) != mark(metadata, {{"k", ""}}));
+  CHECK(mark(metadata, {}) != 0);
+  CHECK(keys_mark(metadata, {}, [](const std::string&) { return std::string(32, '0'); }) == 1);
+  CHECK(keys_mark(metadata, {}, nullptr) == 1);
+}

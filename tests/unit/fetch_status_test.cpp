@@ -74,9 +74,7 @@ TEST_CASE(
   for (const Row& row : rows) {
     INFO(text(row.state) << " " << text(row.reason));
     World world;
-    world.load();
-    world.fetcher.want(world.home(), {});
-    world.core.advance(0ms);
+    world.begin();
     world.poll();
     CHECK(world.last.state == State::live);
     CHECK(world.last.reason == Reason::none);
@@ -100,9 +98,7 @@ TEST_CASE(
 
 TEST_CASE("another reason in the same state is a transition of its own") {
   World world;
-  world.load();
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin();
   world.poll();
   std::vector<std::string> expected{line(State::live, Reason::none)};
   for (const Row& row : rows) {
@@ -137,9 +133,7 @@ TEST_CASE("what is no poll's doing is told too, without a next poll") {
                                             State::failing, Reason::plugin_crashed}}) {
     INFO(text(one.reason));
     World world;
-    world.load();
-    world.fetcher.want(world.home(), {});
-    world.core.advance(0ms);
+    world.begin();
     world.poll();
     one.happen(world);
     one.happen(world);
@@ -164,9 +158,7 @@ TEST_CASE("a disabled fetcher says so to people, and refuses its channels") {
 
 TEST_CASE("a status that the fetcher declares to mean 429 is limited, by the version that was asked") {
   World world;
-  world.load(limited_by_403);
-  world.fetcher.want(world.home(), {});
-  world.core.advance(0ms);
+  world.begin(limited_by_403);
   REQUIRE(world.calls.size() == 1);
   CHECK(world.calls.front().limited_status == std::vector<int>{403, 420});
   api_says(world, 403);
@@ -193,9 +185,7 @@ TEST_CASE("a status that the fetcher declares to mean 429 is limited, by the ver
 TEST_CASE("a channel that waits for a plugin is told when that takes more than five seconds") {
   for (const bool in_flight : {true, false}) {
     World world;
-    world.load();
-    world.fetcher.want(world.home(), {});
-    world.core.advance(0ms);
+    world.begin();
     world.poll();
     world.heard.clear();
     if (in_flight) world.core.advance(200s);

@@ -1,4 +1,5 @@
-// A fetcher whose world the test plays: plugin, commits, time.
+// A fetcher whose world the test plays: plugin, commits, time. With a quota in its settings it counts, and each answer
+// is that to one request.
 #pragma once
 
 #include <restream/fetcher.h>
@@ -6,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <expected>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,12 +26,22 @@ inline constexpr const char* metadata_text = R"({"name": "news", "description": 
 struct World {
   World() : World(FetcherSettings{.name = "news", .plugin = "news"}) {}
   explicit World(FetcherSettings settings)
-      : fetcher(std::move(settings), core.clock(), core.loop(), [this] { return random(); }, log(), hooks()) {
+      : book(settings.quota ? count() : nullptr),
+        fetcher(std::move(settings), core.clock(), core.loop(), [this] { return random(); }, log(), hooks()) {
     fetcher.set_keys({{"api-key", "k-123456789"}});
   }
 
   Log log() {
     return Log([this](LogLevel level, const std::string& line) { lines.emplace_back(level, line); }, LogLevel::info);
+  }
+
+  std::unique_ptr<QuotaBook> count() {
+    const auto write = [this](const QuotaRecord&, const std::function<void(bool)>& done) {
+      core.loop().post([done] { done(true); });
+    };
+    return std::make_unique<QuotaBook>(
+        QuotaBook::Surroundings{.loop = core.loop(), .clock = core.clock(), .write = write},
+        std::vector<QuotaRecord>{});
   }
 
   FetcherHooks hooks() {
@@ -48,6 +60,11 @@ struct World {
     h.keep = [this](const ChannelId&, const Schedule& schedule) { kept = schedule; };
     h.idle = [this](const ChannelId& id) { idle.push_back(id.text); };
     h.settled = [this] { ++settled; };
+    if (book) h.join_quota = [this] { return book->join(); };
+    h.name_credential = [](const std::string& secret) {
+      const std::string digits = std::to_string(std::hash<std::string>()(secret) % 1'000'000'007);
+      return digits + std::string(32 - digits.size(), '0');
+    };
     return h;
   }
 
@@ -62,6 +79,13 @@ struct World {
     fetcher.plugin_changed(PluginState::ready, {});
   }
 
+  // Loaded, and somebody wants its home channel: the first poll of that is under way.
+  void begin(const std::string& metadata = metadata_text) {
+    load(metadata);
+    fetcher.want(home(), {});
+    core.advance(0ms);
+  }
+
   ChannelId home() { return *fetcher.resolve({}); }
 
   PluginCall take_call() {
@@ -70,12 +94,15 @@ struct World {
     calls.erase(calls.begin());
     return call;
   }
-  void answer(std::string output, int code = RESTREAM_OK) {
+  void answer(std::string output, int code = RESTREAM_OK, const Hints& hints = {}) {
     PluginReply reply;
     reply.kind = PluginReply::Kind::returned;
     reply.code = code;
     reply.output = std::move(output);
-    take_call().done(std::move(reply));
+    reply.hints = hints;
+    const PluginCall call = take_call();
+    if (call.allowance && call.allowance->take()) call.allowance->end(1);
+    call.done(std::move(reply));
   }
   void answer_kind(PluginReply::Kind kind) {
     PluginReply reply;
@@ -107,6 +134,7 @@ struct World {
   Schedule kept;
   int settled = 0;
   std::expected<Introduction, NoIntroduction> introduced;
+  std::unique_ptr<QuotaBook> book;  // null: nothing is counted
   Fetcher fetcher;
 };
 

@@ -192,7 +192,8 @@ TEST_CASE("A channel has so many different filters, and says so") {
   World world;
   const auto number = [](int n) { return make_filter(std::vector<std::string>{"/" + std::to_string(n)}, {}); };
   std::vector<Attached> attached;
-  for (int n = 0; n < 64; ++n) attached.push_back(world.attach({}, {}, "a", Deliver::both, number(n)).value());
+  for (int n = 0; n < 64; ++n)
+    attached.push_back(world.attach({}, {}, std::to_string(n / 8), Deliver::both, number(n)).value());
   const auto refused = world.attach({}, {}, "a", Deliver::both, number(64));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == "too_many_subscriptions");
@@ -201,6 +202,24 @@ TEST_CASE("A channel has so many different filters, and says so") {
   CHECK(world.attach());
   world.feed.detach(0, attached[5].channel, attached[5].form);
   CHECK(world.attach({}, {}, "a", Deliver::both, number(64)));
+}
+
+TEST_CASE("One address can't take all filters of a channel, and may use those of others") {
+  World world;
+  const auto number = [](int n) { return make_filter(std::vector<std::string>{"/" + std::to_string(n)}, {}); };
+  std::vector<Attached> attached;
+  for (int n = 0; n < 8; ++n) attached.push_back(world.attach({}, {}, "a", Deliver::both, number(n)).value());
+  const auto refused = world.attach({}, {}, "a", Deliver::both, number(8));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == "too_many_subscriptions");
+  CHECK(refused.error().message.find("your address has brought 8 different filters") != std::string::npos);
+  CHECK(world.attach({}, {}, "a", Deliver::item, number(3)));
+  CHECK(world.attach({{"x", "1"}}, {}, "a", Deliver::both, number(8)));
+  const auto other = world.attach({}, {}, "b", Deliver::both, number(8)).value();
+  CHECK(world.attach({}, {}, "a", Deliver::both, number(8)).value().form.filter == other.form.filter);
+  CHECK_FALSE(world.attach({}, {}, "a", Deliver::both, number(9)));
+  world.feed.detach(0, attached[0].channel, attached[0].form);
+  CHECK(world.attach({}, {}, "a", Deliver::both, number(9)));
 }
 
 TEST_CASE("With a filter nobody resumes over events of which it is not known what was before") {

@@ -114,3 +114,15 @@ TEST_CASE("a batch of which nothing is seen moves a subscriber on without a byte
   CHECK(client.read_json()["type"] == "unsubscribed");
   CHECK(eventually([&rig] { return rig.core.attached() == 0; }));
 }
+
+TEST_CASE("a batch that says nothing of a filter is a gap, not one without a filter") {
+  Rig rig;
+  rig.core.filter_odd = true;
+  Client client = rig.open();
+  client.subscribe("news", R"(,"snapshot":false,"where":{"/n":1})");
+  const Frames never = frame(R"({"never":"sent"})");
+  rig.core.append("news", 2);
+  rig.core.announce({.channel = rig.core.number("news"), .after = 0, .last = 2, .frames = {never, never, never}});
+  CHECK(client.read_json()["position"] == at(2));
+  CHECK(rig.core.reads() == 1);
+}

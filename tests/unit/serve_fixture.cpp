@@ -83,6 +83,7 @@ Feed FakeCore::feed() {
     const std::string key =
         std::to_string(request.serve) + '/' + std::to_string(one.number) + '/' + std::to_string(request.form.index());
     ++counts_[key];
+    used_.at(request.form.index()) = true;
     Attached attached{.channel = one.number,
                       .form = request.form,
                       .label = one.label,
@@ -201,15 +202,16 @@ void FakeCore::publish(const std::string& fetcher, std::size_t count, std::size_
     one.events[i].change.item = '"' + std::string(item_size, 'x') + '"';
   announcement.last = one.events.size();
   for (std::size_t form = 0; form < forms; ++form)
-    announcement.frames[form] =
-        frame_events(*one.label, fake_epoch, std::span(one.events).subspan(announcement.after), form_at(form));
+    if (used_.at(form))
+      announcement.frames.at(form) =
+          frame_events(*one.label, fake_epoch, std::span(one.events).subspan(announcement.after), form_at(form));
   Announcement::Filtered& filtered = announcement.filtered.emplace_back();
   filtered.filter = 1;
   std::vector<Event> seen(one.events.begin() + static_cast<std::ptrdiff_t>(announcement.after), one.events.end());
   if (filter_odd) std::erase_if(seen, [](const Event& event) { return event.offset % 2 == 1; });
   filtered.told = seen.size();
   for (std::size_t form = 0; form < forms; ++form)
-    filtered.frames[form] = frame_events(*one.label, fake_epoch, seen, form_at(form));
+    if (used_.at(form)) filtered.frames.at(form) = frame_events(*one.label, fake_epoch, seen, form_at(form));
   announce(std::move(announcement));
 }
 

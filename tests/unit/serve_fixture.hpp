@@ -2,6 +2,7 @@
 // and a client that sees every byte.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <functional>
@@ -97,6 +98,7 @@ class FakeCore {
   std::vector<ServeThread> threads_;
   std::deque<std::function<void()>> held_;
   std::map<std::string, int> counts_;
+  std::array<bool, forms> used_{};  // by anybody since the beginning: what is announced is encoded for these
   int attaches_ = 0;
   int detaches_ = 0;
   int reads_ = 0;

@@ -77,7 +77,16 @@ TEST_CASE("other methods and bodies are refused") {
   CHECK(post.status == 405);
   CHECK(post.header("Allow") == "GET, HEAD");
   CHECK(rig.client().get("/", "Content-Length: 3\r\n").status == 413);
-  CHECK(rig.client().get("/", "Transfer-Encoding: chunked\r\n").status == 413);
+  // Or the body would be the next request.
+  for (const char* coding : {"chunked", "gzip", "chunked, gzip", "gzip, chunked", "identity", "chunked;x=1"}) {
+    INFO(coding);
+    Client smuggler = rig.client();
+    smuggler.send("GET /livez HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: " + std::string(coding) +
+                  "\r\n\r\nGET /fetchers HTTP/1.1\r\nHost: h\r\n\r\n");
+    const int status = smuggler.read_answer().status;
+    CHECK((status == 413 || status == 400));
+    CHECK(smuggler.read_to_end().empty());
+  }
   CHECK(rig.client().get("/", "X: " + std::string(9000, 'x') + "\r\n").status == 431);
   Client tls = rig.client();
   tls.send("\x16\x03\x01");
@@ -160,6 +169,32 @@ TEST_CASE("a kept-alive connection may rest for a minute, but its next head has 
   CHECK(dripping.read_answer().status == 408);
   rig.clock.forward(Seconds(60));
   CHECK(resting.read_to_end().empty());
+}
+
+TEST_CASE("empty lines between two requests are no head, and keep no connection") {
+  Rig rig;
+  rig.clock.stop();
+  Client lines = rig.client();
+  Client bytes = rig.client();
+  for (Client* one : {&lines, &bytes}) CHECK(one->get("/livez").status == 200);
+  bytes.send("\r");
+  std::this_thread::sleep_for(Millis(100));
+  for (int i = 0; i < 20; ++i) {
+    rig.clock.forward(Seconds(4));
+    lines.send("\r\n");
+    bytes.send(i % 2 == 0 ? "\n" : "\r");
+    std::this_thread::sleep_for(Millis(100));
+  }
+  CHECK(lines.read_to_end().empty());
+  bytes.read_to_end();
+  // One who rests meanwhile rests as long as others.
+  Client patient = rig.client();
+  CHECK(patient.get("/livez").status == 200);
+  patient.send("\r\n");
+  std::this_thread::sleep_for(Millis(100));
+  rig.clock.forward(Seconds(50));
+  std::this_thread::sleep_for(Millis(1100));
+  CHECK(patient.get("/livez").status == 200);
 }
 
 TEST_CASE("over the limits the answer is 503 with Retry-After, and places come back") {

@@ -66,7 +66,8 @@ TEMPLATE_TEST_CASE("What a poll wrote is there, also after a restart", "", STORE
   write.items[1].state.missing = 3;
   write.items[1].state.raw = {.high = ~0ULL, .low = 1ULL << 63U};
   write.epoch = 0xfedcba9876543210;
-  write.schedule = {.last_poll = at(1), .not_before = at(2), .failures = 4, .last_demand = at(3)};
+  write.schedule = {
+      .last_poll = at(1), .not_before = at(2), .failures = 4, .refused_keys = 0xfedcba9876543210, .last_demand = at(3)};
   commit(under.store(), write);
   under.reopen();
   Store& store = under.store();
@@ -79,6 +80,7 @@ TEMPLATE_TEST_CASE("What a poll wrote is there, also after a restart", "", STORE
   CHECK(record.schedule.last_poll == at(1));
   CHECK(record.schedule.not_before == at(2));
   CHECK(record.schedule.failures == 4);
+  CHECK(record.schedule.refused_keys == 0xfedcba9876543210);
   CHECK(record.schedule.last_demand == at(3));
   REQUIRE(store.channels().size() == 1);
   CHECK(store.channels()[0].head == record.head);

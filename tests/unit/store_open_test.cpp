@@ -239,6 +239,7 @@ TEST_CASE("Events of before there were undos have none, and the channel says fro
   {
     const auto store = open(directory.path());
     CHECK(store->channel("old")->undoable == 3);
+    CHECK(store->channel("old")->schedule.refused_keys == 0);
     PollWrite write = poll("old", 2, {"b"});
     write.events = std::make_shared<EventBatch>(
         EventBatch{.after = 2,
