@@ -65,7 +65,7 @@ void Fetcher::Impl::ask(const std::function<void(PluginCall)>& call,
         .request = request.dump(),
         .timeout = metadata_timeout,
         .rules = nullptr,
-        .done = [weak = weak_from_this(), under, done = std::move(done)](PluginReply reply) {
+        .done = [weak = weak_from_this(), under, done = std::move(done)](const PluginReply& reply) {
           const auto self = weak.lock();
           if (!self) return;
           auto introduction = read_introduction(reply, *under);

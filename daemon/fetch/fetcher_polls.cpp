@@ -136,7 +136,7 @@ void Fetcher::Impl::on_reply(const std::string& name, PluginReply reply) {
                   .channel = poll.id,
                   .metadata = poll.asked,
                   .result = std::move(reply.output),
-                  .schedule = std::move(after)});
+                  .schedule = after});
   } else {
     fail(poll, failure_of_reply(reply));
   }

@@ -146,7 +146,9 @@ class Run {
     announcement->after = after;
     announcement->last = last;
     announcement->frames[0] = frames(after, last, {});
-    queue_.emplace_back([this, announcement] { wire_.loop.channels().announce(*announcement, wire_.loop.gates(), wire_.loop.stats()); });
+    queue_.emplace_back([this, announcement] {
+      wire_.loop.channels().announce(*announcement, wire_.loop.gates(), wire_.loop.stats());
+    });
   }
   static json status_json() { return {{"type", "status"}}; }
   void tell_status() {
