@@ -217,7 +217,7 @@ void check_rude_client(const std::string& frame) {
         std::this_thread::sleep_for(Millis(400));
         return gone.load();
       },
-      Millis(30000)));
+      Millis(60000)));
   rude.half_close();  // ends a writer that was not dropped
   writer.join();
 }
