@@ -106,3 +106,36 @@ test("1 % of the subscribers stalled: the others hear everything in time, and me
   }
   for (const client of clients) client.terminate();
 });
+
+test("who is told to go for reading nothing resumes from the position in the reason, without gap or repetition", async () => {
+  const params = { name: "dismissed" };
+  const items = (n) => Array.from({ length: 20 }, (_, i) => ({ id: `item-${i}`, n, text: "w".repeat(30_000) }));
+  await upstream.setList("dismissed", items(0));
+  const slow = await daemon.subscriber();
+  await slow.subscribe("list-complete", params);
+  await slow.waitForItems("list-complete", params, ["item-19"]);
+  const dismissed = async () => {
+    const text = await (await fetch(`${daemon.url}/metrics`)).text();
+    return Number(/^restream_slow_disconnects_total ([0-9]+)$/m.exec(text)[1]);
+  };
+  const before = await dismissed();
+  slow.socket.pause();
+  let n = 0;
+  const more = async () => {
+    if (n < 40) await upstream.setList("dismissed", items(++n));
+    return (await dismissed()) > before;
+  };
+  await eventually(more, { within: seconds(30), every: 300, what: "a dismissal" });
+  slow.socket.resume();
+  await eventually(() => slow.close_, { within: seconds(20), what: "the close" });
+  assert.equal(slow.close_.code, 1013, JSON.stringify(slow.close_));
+  const since = /resume from ([0-9a-z]+:[0-9]+)/.exec(slow.close_.reason)?.[1];
+  assert.ok(since, slow.close_.reason);
+  const replica = new Replica("list-complete", params).follow(slow);
+  assert.equal(replica.position, since);
+  const again = await daemon.subscriber();
+  assert.equal((await again.subscribe("list-complete", params, { since })).resumed, true);
+  await eventually(() => replica.follow(again).list().every((item) => item.n === n), { within: seconds(20), what: "the rest" });
+  assert.deepEqual(replica.list(), items(n));
+  await again.close();
+});
