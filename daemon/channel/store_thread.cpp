@@ -1,5 +1,7 @@
 #include "channel/store_thread.hpp"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -95,6 +97,7 @@ struct StoreThread::Impl {
 };
 
 void StoreThread::Impl::run() {
+  pthread_setname_np(pthread_self(), "store");
   for (;;) {
     std::deque<Job> taken;
     bool last = false;

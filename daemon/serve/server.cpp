@@ -1,6 +1,8 @@
 #include "serve/server.hpp"
 
+#include <pthread.h>
 #include <atomic>
+
 #include <thread>
 #include <utility>
 
@@ -50,7 +52,12 @@ std::expected<void, std::string> Server::start(Feed feed, std::optional<int> lis
   if (auto open = listening ? listener.adopt(*listening) : listener.open(impl_->loops.front()->options()); !open)
     return open;
   impl_->listener->start();
-  for (const auto& loop : impl_->loops) impl_->threads.emplace_back([&one = *loop] { one.run(); });
+  for (const auto& loop : impl_->loops) {
+    impl_->threads.emplace_back([&one = *loop] {
+      pthread_setname_np(pthread_self(), "serve");
+      one.run();
+    });
+  }
   return {};
 }
 
