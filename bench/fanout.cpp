@@ -226,7 +226,7 @@ Round round_of(const Rival& rival, std::size_t burst, std::size_t size, std::siz
   return {(rival.server->cpu_seconds() - start) / static_cast<double>(burst * subscribers) * 1e6, wait};
 }
 
-Figures measure(bench::Bed& bed, const bench::Clients& clients, const std::vector<int>& sockets,
+Figures measure(bench::Bed& bed, bench::Clients& clients, const std::vector<int>& sockets,
                 const std::vector<Rival>& rivals, std::size_t burst, const Options& options) {
   Figures all{.burst = burst, .message = 0, .servers = {{.who = "restream"}}};
   if (!options.tls) all.servers.insert(all.servers.begin(), {.who = "raw send()"});
@@ -254,8 +254,14 @@ Figures measure(bench::Bed& bed, const bench::Clients& clients, const std::vecto
     const double wait = watch.wait_for(bytes->size() * sockets.size());
     return Round{(server() - start) / messages * 1e6, wait, (serving_seconds() - serving) / messages * 1e6};
   };
+  auto heard = std::chrono::steady_clock::now();
   // The first round warms up and is not counted.
   for (std::size_t round = 0; round <= options.rounds; ++round) {
+    if (const auto now = std::chrono::steady_clock::now(); now - heard > std::chrono::seconds(10)) {
+      heard = now;
+      if (options.over != Framing::sse) clients.send_heartbeats();
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));  // no part of a round
+    }
     std::vector<Round> costs(options.tls ? 1 : 2);
     const bool raw_first = round % 2 == 1;
     if (!options.tls && raw_first) costs.front() = send_by_raw();

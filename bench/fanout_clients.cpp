@@ -35,6 +35,7 @@ constexpr std::string_view end_of_head = "\r\n\r\n";
 // event stream.
 constexpr std::string_view subscribed = R"("resumed":)";
 constexpr std::string_view compressed_frame = "\xc1";
+constexpr std::string_view masked_pong{"\x8a\x80\0\0\0\0", 6};
 constexpr std::string_view snapshot = R"("items":[)";
 
 // A masked text frame with a mask of zeros, which leaves the payload as it is.
@@ -96,6 +97,10 @@ class End {
       to_send_.erase(0, static_cast<std::size_t>(sent));
     else
       failed_ = !later(sent);
+  }
+  void send_heartbeat() {
+    to_send_ += masked_pong;
+    on_writable();
   }
   // Reads what is there; returns how many bytes of live events it was.
   std::size_t on_readable(std::vector<char>& buffer) {
@@ -163,6 +168,7 @@ void watch(int epoll, int operation, const End& end, std::size_t number) {
   ends.reserve(count);
   std::vector<char> buffer(1U << 20U);
   std::array<epoll_event, 256> events{};
+  unsigned heartbeats = 0;
   for (std::size_t there = 0;;) {
     // So many on their way at once, as the backlog of the slowest of the servers takes.
     constexpr std::size_t at_once = 256;
@@ -191,6 +197,8 @@ void watch(int epoll, int operation, const End& end, std::size_t number) {
       if (!was_subscribed && end.subscribed()) tally.subscribed = ++there;
     }
     tally.bytes += got;
+    if (std::exchange(heartbeats, tally.heartbeats) != heartbeats)
+      for (End& end : ends) end.send_heartbeat();
   }
 }
 

@@ -15,6 +15,7 @@ struct Tally {
   std::atomic<std::uint64_t> subscribed{0};  // subscribers that wait for live events now
   std::atomic<std::uint64_t> bytes{0};       // read after that
   std::atomic<bool> failed{false};
+  std::atomic<unsigned> heartbeats{0};  // asked for
 };
 
 // Keeps the calling thread, and what it starts, on one CPU (if there are several): the server on the first, the
@@ -45,6 +46,8 @@ class Clients {
   Clients& operator=(const Clients&) = delete;
 
   void connect(std::uint16_t port);
+  // Each subscriber of a WebSocket sends a pong: who says nothing for a minute is taken to be gone.
+  void send_heartbeats() { ++tally_->heartbeats; }
   [[nodiscard]] const Tally& tally() const { return *tally_; }
 
  private:

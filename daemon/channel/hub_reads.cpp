@@ -26,19 +26,21 @@ std::expected<Told, HistoryGone> told_events(Store& store, const std::string& ch
                                              const Projection* projection, std::size_t max_bytes) {
   Told told{.events = {}, .last = from.offset};
   Conflation conflation;
-  std::size_t bytes = 0;
-  for (std::size_t seen = 0; seen < looked_at_bytes && bytes < max_bytes; seen += max_bytes) {
+  std::size_t bytes = 0;  // of those that are told
+  for (std::size_t seen = 0; seen < looked_at_bytes && bytes < max_bytes;) {
     auto events = store.events(channel, from, max_bytes);
     if (!events) return std::unexpected(events.error());
     if (events->empty()) break;
     from.offset = told.last = events->back().offset;
+    for (const Event& event : *events) seen += size_of(event.change);
     if (projection != nullptr) *events = events_through(*projection, *events);
     if (conflated) {
       conflation.add(std::move(*events));
+      bytes = conflation.bytes();
       continue;
     }
     for (Event& event : *events) {
-      bytes += event.change.id.size() + event.change.item.size() + event.change.patch.size();
+      bytes += size_of(event.change);
       told.events.push_back(std::move(event));
     }
   }

@@ -211,9 +211,8 @@ std::expected<std::string, std::string> Fetcher::Impl::poll_soon(const std::stri
   if (poll.in_flight) return name + " is being polled already";
   if (const std::string missing = missing_keys(); !missing.empty()) return no(missing_message(missing));
   if (plugin_state != PluginState::ready) return no("its plugin is down: " + plugin_problem);
-  if (poll.status.reason == Reason::rate_limited && poll.hints.retry_after)
-    if (const WallTime until = *poll.schedule.last_poll + *poll.hints.retry_after; until > clock.wall())
-      return no("the API has asked for no request before " + rfc3339(until));
+  if (const auto until = rest_asked_for(interval_of(poll), poll.schedule, poll.hints); until && *until > clock.wall())
+    return no("the API has asked for no request before " + rfc3339(*until));
   const QuotaView view = quota ? quota->view() : QuotaView{};
   if (view.left == 0) {
     const auto& next = poll.status.next_poll;
@@ -235,6 +234,7 @@ void Fetcher::Impl::forgive_other_keys(ChannelPoll& poll) {
   Schedule& known = poll.schedule;
   if (known.refused_keys == 0 || !known.last_poll || !known.not_before) return;
   if (known.refused_keys == keys_mark(*metadata, keys, hooks.name_credential)) return;
+  if (rest_asked_for(interval_of(poll), known, poll.hints)) return;
   known.failures = 1;
   known.not_before = std::min(*known.not_before, *known.last_poll + interval_of(poll));
 }

@@ -107,6 +107,13 @@ Millis delay_after_failure(Millis interval, unsigned failures, const Hints& hint
   return longest(jittered, hints);
 }
 
+std::optional<WallTime> rest_asked_for(Millis interval, const Schedule& schedule, const Hints& hints) {
+  if (schedule.failures == 0 || !schedule.last_poll || !schedule.not_before) return std::nullopt;
+  if (hints.retry_after) return *schedule.last_poll + *hints.retry_after;
+  const bool beyond_backoff = *schedule.not_before - *schedule.last_poll > std::max(longest_backoff, interval);
+  return beyond_backoff ? schedule.not_before : std::nullopt;
+}
+
 Millis delay_of_first(Millis interval, const Schedule& schedule, WallTime now) {
   if (!schedule.not_before) return Millis(0);
   const auto left = std::chrono::ceil<Millis>(*schedule.not_before - now);

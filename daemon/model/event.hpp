@@ -1,6 +1,7 @@
 // Items, changes and events: what a poll turns into. Values only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,6 +37,13 @@ struct Change {
   std::string patch;
   std::string undo;
 };
+
+// What an event counts for where a read or a queue has a limit, in bytes: its texts and a little for the message around
+// them, without which those of many small events would have none.
+inline std::size_t size_of(const Change& change) {
+  constexpr std::size_t around = 64;
+  return around + change.id.size() + change.item.size() + change.patch.size() + change.undo.size();
+}
 
 // A committed change.
 struct Event {

@@ -16,6 +16,7 @@ constexpr std::size_t head_limit = 8192;
 constexpr Seconds head_time{5};
 constexpr Seconds rest_time{60};
 constexpr std::string_view head_end = "\r\n\r\n";
+constexpr std::string_view half_of_line_end = "\r";
 
 }  // namespace
 
@@ -74,6 +75,7 @@ void HttpSession::next() {
   }
   if (deadline_ == SteadyTime::max()) await_next();
   skip_empty_lines();
+  if (input_ == half_of_line_end) return read();
   if (!input_.empty() && (input_[0] < 'A' || input_[0] > 'Z')) return refuse(400, "not an HTTP request");
   const std::size_t end = input_.find(head_end, looked_ < head_end.size() ? 0 : looked_ - head_end.size());
   looked_ = input_.size();
@@ -107,7 +109,8 @@ void HttpSession::on_bytes(const ErrorCode& error, std::string_view bytes) {
   input_.append(bytes);
   skip_empty_lines();
   // The rest is over: from now on the head has its 5 s.
-  if (!input_.empty() && std::exchange(resting_, false)) deadline_ = connection_->loop().clock().steady() + head_time;
+  const bool begun = !input_.empty() && input_ != half_of_line_end;
+  if (begun && std::exchange(resting_, false)) deadline_ = connection_->loop().clock().steady() + head_time;
   next();
 }
 

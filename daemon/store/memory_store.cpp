@@ -84,7 +84,7 @@ std::expected<std::vector<Event>, HistoryGone> MemoryStore::events(const std::st
   std::size_t bytes = 0;
   for (const Event& event : found->second.events) {
     if (event.offset <= after.offset) continue;
-    bytes += event.change.id.size() + event.change.item.size() + event.change.patch.size();
+    bytes += size_of(event.change);
     if (!events.empty() && bytes > max_bytes) break;
     events.push_back(event);
   }

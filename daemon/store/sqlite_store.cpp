@@ -220,15 +220,16 @@ std::expected<std::vector<Event>, HistoryGone> SqliteStore::events(const std::st
   std::size_t bytes = 0;
   const Use use(get_events_.bind(row->key, after.offset));
   while (get_events_.step()) {
-    bytes += get_events_.text(3).size() + get_events_.text(4).size() + get_events_.text(5).size();
+    Event event{.offset = get_events_.unsigned_integer(0),
+                .time = get_events_.time(1),
+                .change = {.kind = static_cast<ChangeKind>(get_events_.integer(2)),
+                           .id = get_events_.string(3),
+                           .item = get_events_.string(4),
+                           .patch = get_events_.string(5),
+                           .undo = get_events_.string(6)}};
+    bytes += size_of(event.change);
     if (!found.empty() && bytes > max_bytes) break;
-    found.push_back(Event{.offset = get_events_.unsigned_integer(0),
-                          .time = get_events_.time(1),
-                          .change = {.kind = static_cast<ChangeKind>(get_events_.integer(2)),
-                                     .id = get_events_.string(3),
-                                     .item = get_events_.string(4),
-                                     .patch = get_events_.string(5),
-                                     .undo = get_events_.string(6)}});
+    found.push_back(std::move(event));
   }
   return found;
 }

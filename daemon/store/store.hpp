@@ -159,8 +159,8 @@ class Store {
   // Nothing when the channel is unknown.
   [[nodiscard]] virtual std::optional<Snapshot> snapshot(const std::string& channel) = 0;
 
-  // The events after `after`, oldest first: at least one when there is one, and no more than `max_bytes` of them (of
-  // ids, items and patches) otherwise.
+  // The events after `after`, oldest first: at least one when there is one, and no more than `max_bytes` of them (by
+  // size_of()) otherwise.
   [[nodiscard]] virtual std::expected<std::vector<Event>, HistoryGone> events(const std::string& channel,
                                                                               Position after,
                                                                               std::size_t max_bytes) = 0;

@@ -150,6 +150,12 @@ TEST_CASE("a backoff is that of the keys that were refused, also over a restart"
     world.core.advance(10min);
     CHECK(world.calls.empty());
   }
+  SECTION("not before the API wants to be asked again") {
+    kept.not_before = *kept.last_poll + 1h;
+    world.fetcher.set_keys({{"api-key", "k-new"}});
+    world.fetcher.want(world.home(), kept);
+    is_tried_in(1h - 20s);
+  }
   SECTION("a failure for another reason is not the keys' affair") {
     kept.refused_keys = 0;
     world.fetcher.set_keys({{"api-key", "k-new"}});

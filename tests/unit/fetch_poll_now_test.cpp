@@ -116,13 +116,34 @@ TEST_CASE("what keeps a channel from being polled now is told, and what to do") 
     CHECK(world.calls.empty());
   }
   SECTION("the API has asked for a pause") {
+    const int status = GENERATE(429, 403, 500);
     world.begin();
     world.answer("{}", RESTREAM_OK, {.retry_after = 1h});
-    world.commit({.kind = PollVerdict::Kind::api_error, .status = 429, .problem = "slow down"});
+    world.commit({.kind = PollVerdict::Kind::api_error, .status = status, .problem = "slow down"});
     const WallTime until = world.core.clock().wall() + 1h;
     world.core.advance(30min);
     CHECK(why_not(world) == home + " is not polled now: the API has asked for no request before " + rfc3339(until));
     CHECK(world.calls.empty());
+  }
+}
+
+TEST_CASE("a long pause that the API asked for stands in the way of a poll now after a restart, too") {
+  World world;
+  const WallTime now = world.core.clock().wall();
+  const auto follow = [&](Seconds rest) {
+    Schedule kept{.last_poll = now, .not_before = now + rest};
+    kept.failures = 1;
+    world.load();
+    world.fetcher.want(world.home(), kept);
+    world.core.advance(1s);
+  };
+  SECTION("longer than any backoff") {
+    follow(1h);
+    CHECK(why_not(world) == home + " is not polled now: the API has asked for no request before " + rfc3339(now + 1h));
+  }
+  SECTION("not longer") {
+    follow(30min);
+    CHECK(said(world) == "polling " + home + " now");
   }
 }
 

@@ -85,7 +85,7 @@ TEST_CASE("conflated history holds the newest event of each item, whole") {
   const auto attached = world.attach();
   for (int n = 1; n <= 4; ++n) world.poll(R"([{"id":1,"n":)" + std::to_string(n) + R"(},{"id":2}])");
   std::optional<HistoryChunk> got;
-  world.feed.read_events(attached->channel, 1, Form{.deliver = Deliver::item, .conflated = true}, 1,
+  world.feed.read_events(attached->channel, 1, Form{.deliver = Deliver::item, .conflated = true}, 1000,
                          world.on_loop([&](auto reply) { got = *reply; }));
   world.run_until([&] { return got.has_value(); });
   CHECK(got->last == 5);
@@ -94,6 +94,37 @@ TEST_CASE("conflated history holds the newest event of each item, whole") {
   CHECK(bytes.find(R"("item":{"id":1,"n":4})") != std::string::npos);
   CHECK(bytes.find(R"("n":3)") == std::string::npos);
   CHECK(bytes.find("patch") == std::string::npos);
+}
+
+TEST_CASE("conflated history stops where what is left of it is more than was asked for") {
+  const Form conflated{.deliver = Deliver::item, .conflated = true};
+  World world;
+  const auto attached = world.attach();
+  const auto items = [](int count, std::size_t size) {
+    std::string text;
+    for (int n = 1; n <= count; ++n)
+      text +=
+          (n > 1 ? ",{\"id\":" : "{\"id\":") + std::to_string(n) + R"(,"text":")" + std::string(size, 'x') + R"("})";
+    return "[" + text + "]";
+  };
+  SECTION("of small events") {
+    world.poll(items(2000, 1));
+    const HistoryChunk chunk = world.events(attached->channel, 0, conflated, 6400);
+    CHECK(chunk.told >= 40);
+    CHECK(chunk.told <= 200);
+    CHECK(chunk.last == chunk.told);
+  }
+  SECTION("of large ones") {
+    world.poll(items(100, 200'000));
+    const HistoryChunk chunk = world.events(attached->channel, 0, conflated, 6400);
+    CHECK(chunk.told == 1);
+  }
+  SECTION("and where more was looked at than may be, whatever is left") {
+    for (int n = 1; n <= 100; ++n) world.poll(items(1, 100'000 + static_cast<std::size_t>(n)));
+    const HistoryChunk chunk = world.events(attached->channel, 0, conflated, 1'000'000);
+    CHECK(chunk.told == 1);
+    CHECK(chunk.last < 90);
+  }
 }
 
 TEST_CASE("many snapshots of one position share their bytes") {

@@ -253,13 +253,13 @@ TEMPLATE_TEST_CASE("Channels share nothing", "", STORES) {
 TEMPLATE_TEST_CASE("The events after a position come in pieces that fit, at least one each", "", STORES) {
   TestType under;
   Store& store = under.store();
-  commit(store, poll("c", 0, {"a", "b", "c", "d"}));  // 11 bytes each: the id and {"id":"a"}
+  commit(store, poll("c", 0, {"a", "b", "c", "d"}));  // 75 bytes each: the id and {"id":"a"}, and 64
   const auto count = [&](std::uint64_t after, std::size_t bytes) {
     return store.events("c", {.epoch = 7, .offset = after}, bytes)->size();
   };
   CHECK(count(0, 0) == 1);
-  CHECK(count(0, 21) == 1);
-  CHECK(count(0, 22) == 2);
+  CHECK(count(0, 149) == 1);
+  CHECK(count(0, 150) == 2);
   CHECK(count(0, 1000) == 4);
   CHECK(count(3, 1000) == 1);
   CHECK(count(4, 1000) == 0);
