@@ -8,7 +8,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
 #include <utility>
 
@@ -83,6 +85,28 @@ bool Client::send(std::string_view bytes) {
 void Client::wait_to_send() {
   const timeval no_limit{};
   ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &no_limit, sizeof no_limit);
+}
+
+unsigned Client::server_tcp_option(int option) const {
+  const auto ports = [](int fd) {
+    sockaddr_in local{};
+    sockaddr_in peer{};
+    socklen_t size = sizeof local;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) != 0) return std::pair(0, 0);
+    size = sizeof peer;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return std::pair(0, 0);
+    return std::pair<int, int>(ntohs(local.sin_port), ntohs(peer.sin_port));
+  };
+  const auto [here, there] = ports(socket_);
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int fd = std::atoi(entry.path().filename().c_str());
+    if (ports(fd) != std::pair(there, here)) continue;
+    unsigned value = 0;
+    socklen_t size = sizeof value;
+    if (::getsockopt(fd, IPPROTO_TCP, option, &value, &size) != 0) throw std::runtime_error("getsockopt failed");
+    return value;
+  }
+  throw std::runtime_error("the server has no such connection");
 }
 
 void Client::half_close() { ::shutdown(socket_, SHUT_WR); }

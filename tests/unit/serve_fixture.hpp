@@ -150,6 +150,8 @@ class Client {
   bool send(std::string_view bytes);
   void wait_to_send();  // for as long as it takes, not 10 s
   void half_close();
+  // What the server, in this process too, has set for its end: an option of TCP.
+  [[nodiscard]] unsigned server_tcp_option(int option) const;
   // What came until the peer closed.
   std::string read_to_end();
   [[nodiscard]] bool ended_without_reset() const { return !reset_; }

@@ -1,4 +1,6 @@
 // Event streams: one channel, several channels, resuming, slow readers, the end.
+#include <netinet/tcp.h>
+
 #include <catch2/catch.hpp>
 #include <thread>
 
@@ -391,6 +393,16 @@ TEST_CASE("a stream whose position has left the log ends") {
   while (!(block = slow.read_event()).ended) REQUIRE(block.id == at(++offset));
   CHECK(offset < 1000);
   CHECK(eventually([&] { return rig.core.attached() == 0; }));
+}
+
+// Whoever vanishes sends no FIN; the kernel says so once nothing of what was sent has been acknowledged for that long,
+// and a stream without events has its heartbeats for that.
+TEST_CASE("a stream whose reader acknowledges nothing for a minute is the kernel's to end") {
+  Rig rig;
+  Client client = rig.client();
+  client.stream("/channels/news?_snapshot=false");
+  CHECK(client.read_event().event == "subscribed");
+  CHECK(client.server_tcp_option(TCP_USER_TIMEOUT) == 60'000);
 }
 
 TEST_CASE("drain ends streams one after the other, and tells readers to wait before they come back") {
