@@ -7,14 +7,10 @@ namespace restream {
 void Conflation::add(std::vector<Event> events) {
   for (Event& event : events) {
     const auto [known, first] = items_.try_emplace(event.change.id);
-    if (first) {
+    if (first)
       known->second.began_new = event.change.kind == ChangeKind::new_item;
-    } else {
-      Event& older = events_[known->second.place];
-      bytes_ -= size_of(older.change);
-      older = Event{};  // its bytes go now: a long log is never in memory as a whole
-    }
-    bytes_ += size_of(event.change);
+    else
+      events_[known->second.place] = Event{};  // its bytes go now: a long log is never in memory as a whole
     known->second.place = events_.size();
     events_.push_back(std::move(event));
   }
@@ -29,7 +25,6 @@ std::vector<Event> Conflation::take() {
     change.kind = items_.at(change.id).began_new ? ChangeKind::new_item : ChangeKind::updated_item;
   }
   items_.clear();
-  bytes_ = 0;
   return std::exchange(events_, {});
 }
 

@@ -18,8 +18,8 @@ class Conflation {
  public:
   // In the log's order.
   void add(std::vector<Event> events);
-  // Of the events that are left, by size_of().
-  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  // How many are left.
+  [[nodiscard]] std::size_t size() const { return items_.size(); }
   // In the order of the events that are left; the last one is the last that was added.
   std::vector<Event> take();
 
@@ -30,7 +30,6 @@ class Conflation {
   };
   std::vector<Event> events_;
   std::unordered_map<std::string, Known> items_;
-  std::size_t bytes_ = 0;
 };
 
 }  // namespace restream

@@ -36,7 +36,7 @@ std::expected<Told, HistoryGone> told_events(Store& store, const std::string& ch
     if (projection != nullptr) *events = events_through(*projection, *events);
     if (conflated) {
       conflation.add(std::move(*events));
-      bytes = conflation.bytes();
+      bytes = conflation.size() * size_of(Change{});
       continue;
     }
     for (Event& event : *events) {

@@ -43,18 +43,18 @@ void HttpSession::tick(SteadyTime now) {
   if (connection_->stalled(now)) return connection_->abort();
   if (answering_ || now < deadline_) return;
   // Resting between two requests is no fault, but it ends too.
-  if ((!first_ && input_.empty()) || connection_->shaking_hands()) return connection_->abort();
+  if ((!first_ && !begun()) || connection_->shaking_hands()) return connection_->abort();
   refuse(408, "the request's head took longer than 5 s");
 }
 
 void HttpSession::go_away() {
-  if (!answering_ && !first_ && input_.empty()) connection_->abort();
+  if (!answering_ && !first_ && !begun()) connection_->abort();
   // Otherwise there is a request to answer; send() ends the connection after it.
 }
 
 void HttpSession::await_next() {
   skip_empty_lines();
-  resting_ = input_.empty();
+  resting_ = !begun();
   deadline_ = connection_->loop().clock().steady() + (resting_ ? rest_time : head_time);
 }
 
@@ -64,6 +64,8 @@ void HttpSession::skip_empty_lines() {
   while (std::string_view(input_).substr(size).starts_with("\r\n")) size += 2;
   input_.erase(0, size);
 }
+
+bool HttpSession::begun() const { return !input_.empty() && input_ != half_of_line_end; }
 
 // Handles the next request, or reads more of it.
 void HttpSession::next() {
@@ -75,8 +77,8 @@ void HttpSession::next() {
   }
   if (deadline_ == SteadyTime::max()) await_next();
   skip_empty_lines();
-  if (input_ == half_of_line_end) return read();
-  if (!input_.empty() && (input_[0] < 'A' || input_[0] > 'Z')) return refuse(400, "not an HTTP request");
+  if (!begun()) return read();
+  if ((input_[0] < 'A' || input_[0] > 'Z')) return refuse(400, "not an HTTP request");
   const std::size_t end = input_.find(head_end, looked_ < head_end.size() ? 0 : looked_ - head_end.size());
   looked_ = input_.size();
   if (end == std::string::npos && input_.size() <= head_limit) return read();
@@ -109,8 +111,7 @@ void HttpSession::on_bytes(const ErrorCode& error, std::string_view bytes) {
   input_.append(bytes);
   skip_empty_lines();
   // The rest is over: from now on the head has its 5 s.
-  const bool begun = !input_.empty() && input_ != half_of_line_end;
-  if (begun && std::exchange(resting_, false)) deadline_ = connection_->loop().clock().steady() + head_time;
+  if (begun() && std::exchange(resting_, false)) deadline_ = connection_->loop().clock().steady() + head_time;
   next();
 }
 

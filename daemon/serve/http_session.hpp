@@ -32,6 +32,7 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   void next();
   void await_next();
   void skip_empty_lines();
+  [[nodiscard]] bool begun() const;  // a byte of the next head has come
   void read();
   void on_bytes(const ErrorCode& error, std::string_view bytes);
   // Answers a fault in what was sent; what follows it can't be trusted.
@@ -47,7 +48,7 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   std::size_t looked_ = 0;  // input_ before this holds no end of a head
   SteadyTime deadline_;     // of the head that is being read
   bool first_ = true;       // no request yet
-  bool resting_ = false;    // between two requests: not a byte of the next head has come
+  bool resting_ = false;    // between two requests, of which the next has not begun
   bool reading_ = false;
   bool answering_ = false;
   // Of the request that is being answered:

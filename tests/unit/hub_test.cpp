@@ -96,7 +96,7 @@ TEST_CASE("conflated history holds the newest event of each item, whole") {
   CHECK(bytes.find("patch") == std::string::npos);
 }
 
-TEST_CASE("conflated history stops where what is left of it is more than was asked for") {
+TEST_CASE("conflated history stops where many events are left, or much was looked at") {
   const Form conflated{.deliver = Deliver::item, .conflated = true};
   World world;
   const auto attached = world.attach();
@@ -117,7 +117,8 @@ TEST_CASE("conflated history stops where what is left of it is more than was ask
   SECTION("of large ones") {
     world.poll(items(100, 200'000));
     const HistoryChunk chunk = world.events(attached->channel, 0, conflated, 6400);
-    CHECK(chunk.told == 1);
+    CHECK(chunk.told >= 40);
+    CHECK(chunk.told <= 44);
   }
   SECTION("and where more was looked at than may be, whatever is left") {
     for (int n = 1; n <= 100; ++n) world.poll(items(1, 100'000 + static_cast<std::size_t>(n)));
