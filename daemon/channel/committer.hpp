@@ -76,6 +76,9 @@ struct GroupOutcome {
   std::string problem;             // why the transaction failed; empty when all of it, `others` too, is on disk
 };
 
+struct KnownChannel;
+struct PollPlan;
+
 class Committer {
  public:
   explicit Committer(Store& store);
@@ -87,14 +90,12 @@ class Committer {
   GroupOutcome commit(std::span<const PollInput> inputs, std::span<const Write> others, Patience patience = {});
 
  private:
-  struct Channel;
-  struct Plan;
-  void load(Channel& channel, ChannelRecord record);
-  std::optional<Plan> plan(const PollInput& input, bool forgotten, PollOutcome& outcome);
-  void remember(Plan& plan, PollOutcome& outcome);
+  void load(KnownChannel& channel, ChannelRecord record);
+  std::optional<PollPlan> plan(const PollInput& input, bool forgotten, PollOutcome& outcome);
+  void remember(PollPlan& plan, PollOutcome& outcome);
 
   Store& store_;
-  std::unordered_map<std::string, std::unique_ptr<Channel>> channels_;
+  std::unordered_map<std::string, std::unique_ptr<KnownChannel>> channels_;
 };
 
 }  // namespace restream

@@ -96,6 +96,30 @@ TEST_CASE("Not complete: an item that left is forgotten after seven days, also w
   CHECK(bench.tell(a + "," + b) == Told{"new a"});
 }
 
+TEST_CASE("Not complete: each item that left is forgotten in its time, also when one that left came back meanwhile") {
+  using std::chrono::hours;
+  Bench bench;
+  const auto start = bench.now;
+  const std::string c = R"({"id":"c"})";
+  const auto poll_at = [&](hours since, const std::string& items) {
+    bench.now = start + since;
+    bench.poll(items);
+    return bench.store.item_states("c").size();
+  };
+  const auto day = [](int n) { return hours(24 * n); };
+  bench.poll(a + "," + b + "," + c);
+  poll_at(day(1), b + "," + c);    // a leaves
+  poll_at(day(2), a + "," + c);    // b leaves, a is back
+  poll_at(day(3), c);              // a leaves again
+  CHECK(poll_at(day(8), c) == 3);  // seven days after it left for the first time
+  CHECK(poll_at(day(9) - hours(1), c + "," + R"({"id":"d"})") == 4);
+  CHECK(poll_at(day(9) + hours(1), c) == 3);
+  CHECK(bench.tell(b + "," + c) == Told{"new b"});
+  CHECK(poll_at(day(10) - hours(1), b + "," + c) == 4);
+  CHECK(poll_at(day(10) + hours(1), b + "," + c) == 3);
+  CHECK(bench.tell(a + "," + c) == Told{"new a"});
+}
+
 TEST_CASE("A suddenly empty list changes nothing until a second poll confirms it") {
   Bench bench;
   SECTION("complete") {
