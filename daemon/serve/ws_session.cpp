@@ -122,10 +122,11 @@ void WsSession::handle(std::string_view text) {
   switch (message->action) {
     case ClientMessage::Action::subscribe:
       if (subscriptions_->size() >= connection_->loop().options().subscriptions_per_connection)
-        return subscribe_at_limit(std::move(*message));
+        // Attaching could start a poll for nothing: first find out whether it is one of those we have.
+        return resolve(std::move(*message), &WsSession::subscribe_at_limit);
       return subscribe(std::move(*message));
     case ClientMessage::Action::unsubscribe:
-      return unsubscribe(std::move(*message));
+      return resolve(std::move(*message), &WsSession::unsubscribe);
     case ClientMessage::Action::unsubscribe_all:
       return unsubscribe_all();
   }
@@ -176,37 +177,31 @@ std::string WsSession::too_many() const {
          " subscriptions; unsubscribe from one, or open another connection";
 }
 
-// Attaching could start a poll for nothing: first find out whether it is one of those we have.
-void WsSession::subscribe_at_limit(ClientMessage message) {
+void WsSession::resolve(ClientMessage message, void (WsSession::*then)(const Feed::Resolved&)) {
+  using Reply = std::expected<Feed::Resolved, FeedError>;
   Loop& loop = connection_->loop();
   loop.feed().resolve(message.channel, std::move(message.params),
-                      loop.on_loop<std::expected<Feed::Resolved, FeedError>>(
-                          [weak = weak_from_this()](const std::expected<Feed::Resolved, FeedError>& resolved) {
-                            const auto self = weak.lock();
-                            if (!self) return;
-                            if (!resolved) return self->fail(resolved.error().code, resolved.error().message);
-                            const Subscription* twice =
-                                resolved->channel ? self->subscriptions_->find(*resolved->channel) : nullptr;
-                            if (twice == nullptr) return self->fail("too_many_subscriptions", self->too_many());
-                            self->acknowledge_again(*twice);
-                            self->done();
-                          }));
+                      loop.on_loop<Reply>([weak = weak_from_this(), then](const Reply& resolved) {
+                        const auto self = weak.lock();
+                        if (!self) return;
+                        if (!resolved) return self->fail(resolved.error().code, resolved.error().message);
+                        (self.get()->*then)(*resolved);
+                      }));
 }
 
-void WsSession::unsubscribe(ClientMessage message) {
-  Loop& loop = connection_->loop();
-  loop.feed().resolve(message.channel, std::move(message.params),
-                      loop.on_loop<std::expected<Feed::Resolved, FeedError>>(
-                          [weak = weak_from_this()](const std::expected<Feed::Resolved, FeedError>& resolved) {
-                            const auto self = weak.lock();
-                            if (!self) return;
-                            if (!resolved) return self->fail(resolved.error().code, resolved.error().message);
-                            if (!resolved->channel || self->subscriptions_->find(*resolved->channel) == nullptr)
-                              return self->fail("not_subscribed", "this connection is not subscribed to that channel");
-                            self->subscriptions_->remove(*resolved->channel);
-                            self->tell("unsubscribed", unsubscribed_json(resolved->label), resolved->label);
-                            self->done();
-                          }));
+void WsSession::subscribe_at_limit(const Feed::Resolved& resolved) {
+  const Subscription* twice = resolved.channel ? subscriptions_->find(*resolved.channel) : nullptr;
+  if (twice == nullptr) return fail("too_many_subscriptions", too_many());
+  acknowledge_again(*twice);
+  done();
+}
+
+void WsSession::unsubscribe(const Feed::Resolved& resolved) {
+  if (!resolved.channel || subscriptions_->find(*resolved.channel) == nullptr)
+    return fail("not_subscribed", "this connection is not subscribed to that channel");
+  subscriptions_->remove(*resolved.channel);
+  tell("unsubscribed", unsubscribed_json(resolved.label), resolved.label);
+  done();
 }
 
 void WsSession::unsubscribe_all() {

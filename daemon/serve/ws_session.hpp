@@ -44,8 +44,9 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   // Each handles one request and ends, now or later, in done() or fail().
   void handle(std::string_view text);
   void subscribe(ClientMessage message);
-  void subscribe_at_limit(ClientMessage message);
-  void unsubscribe(ClientMessage message);
+  void resolve(ClientMessage message, void (WsSession::*then)(const Feed::Resolved&));
+  void subscribe_at_limit(const Feed::Resolved& resolved);
+  void unsubscribe(const Feed::Resolved& resolved);
   void unsubscribe_all();
   bool on_attached(const std::expected<Attached, FeedError>& attached, const Delivery& delivery);
   void done();

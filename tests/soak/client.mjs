@@ -2,7 +2,7 @@
 // another one, resumes from where it was, from where it was long ago, from nonsense or from nothing.
 import { sleep } from "../e2e/processes.mjs";
 import { Random } from "../upstream/random.mjs";
-import { Copy } from "./copy.mjs";
+import { Copy, WAYS } from "./copy.mjs";
 import { SocketReader, SourceReader, StreamReader } from "./readers.mjs";
 
 const FETCHER = "list-complete";
@@ -26,10 +26,12 @@ export class Client {
     this.#random = new Random(`${seed}/${this.who}`);
     this.#ledger = ledger;
     this.#url = url;
-    this.#copies = new Map(lists.map((list) => [list, new Copy(ledger, this.who, channelId(list), list)]));
+    this.way = WAYS[["all", "all", "all", "newest", "even"][Math.floor(number / 3) % 5]];
+    this.#copies = new Map(lists.map((list) => [list, new Copy(ledger, this.who, channelId(list), list, this.way)]));
     this.patient = number % 3 === 0; // stays until the connection breaks
     this.late = number % 5 === 4; // comes when much has happened
-    this.deliver = ["both", "item", "patch"][number % 3];
+    this.deliver = this.way.conflate ? "item" : ["both", "item", "patch"][number % 3];
+    this.compressed = number % 2 === 0; // over a WebSocket
   }
 
   get copies() {
@@ -120,14 +122,16 @@ export class Client {
   #open(how, lists, { honest, onMessage }) {
     if (how === "socket") {
       const onOpen = () => lists.forEach((list) => this.#subscribe(list, honest));
-      return new SocketReader(this.#url, { onOpen, onMessage });
+      return new SocketReader(this.#url, { onOpen, onMessage, compressed: this.compressed });
     }
     const several = how.endsWith("s");
     const since = several ? this.#resumeSeveral(lists) : this.#begin(lists[0], honest);
     const path = several
       ? `/events?${lists.map((list) => `channel=${encodeURIComponent(channelId(list))}`).join("&")}&`
       : `/channels/${channelId(lists[0])}&`;
-    const url = `${this.#url}${path}_deliver=${this.deliver}`;
+    const { conflate, where } = this.way;
+    const more = (conflate ? "&_conflate=true" : "") + (where ? `&_where=${encodeURIComponent(JSON.stringify(where))}` : "");
+    const url = `${this.#url}${path}_deliver=${this.deliver}${more}`;
     let heard = false; // anything that has an id
     const onId = (message, id) => {
       heard ||= Boolean(id);
@@ -150,7 +154,8 @@ export class Client {
   #subscribe(list, honest) {
     const since = this.#begin(list, honest) ?? undefined;
     const params = { name: list };
-    this.#reader.send({ action: "subscribe", channel: FETCHER, params, since, deliver: this.deliver });
+    const { conflate, where } = this.way;
+    this.#reader.send({ action: "subscribe", channel: FETCHER, params, since, deliver: this.deliver, conflate, where });
   }
 
   // Leaves a channel and comes back, on the same connection. What is on its way is the old subscription's until the

@@ -36,7 +36,9 @@ export class Ledger {
     events: 0,
     gaps: 0,
     duplicates: 0,
+    partial: 0, // of the events: told to those who conflate, or have a filter
   };
+  #states = [];
 
   fault(kind, text) {
     if (kind in this.counts) ++this.counts[kind];
@@ -65,6 +67,12 @@ export class Ledger {
     }
   }
 
+  // As event(), from one who is not told each event, nor of each what it was.
+  state(name, offset, { type, id }, item) {
+    ++this.counts.partial;
+    if (type !== "removed_item") this.#states.push({ name, offset, id, sum: itemDigest(id, item) });
+  }
+
   snapshot(name, offset, items) {
     let sum = 0;
     for (const [id, item] of items) sum = (sum + itemDigest(id, item)) % MODULUS;
@@ -78,6 +86,10 @@ export class Ledger {
   // How many snapshots could be compared with the log.
   check() {
     let compared = 0;
+    for (const { name, offset, id, sum } of this.#states) {
+      const event = this.#channel(name).events.get(offset);
+      if (event && (event.id !== id || event.sum !== sum)) this.fault("state", `${name}:${offset} is not the same to all`);
+    }
     for (const [name, { events, snapshots }] of this.#channels) {
       const items = new Map();
       let sum = 0;
@@ -100,6 +112,13 @@ export class Ledger {
   }
 }
 
+// What a client asks to be told of a channel.
+export const WAYS = {
+  all: {},
+  newest: { conflate: true },
+  even: { where: { "/parity": "even" } },
+};
+
 // The state of one channel as one client knows it.
 export class Copy {
   items = new Map();
@@ -108,8 +127,8 @@ export class Copy {
   at = 0; // when the position was heard
   awaiting = false; // a snapshot
 
-  constructor(ledger, who, name, list) {
-    Object.assign(this, { ledger, who, name, list });
+  constructor(ledger, who, name, list, way) {
+    Object.assign(this, { ledger, who, name, list, way });
   }
 
   // What to resume from: nothing while the position is one of a snapshot that never came.
@@ -156,7 +175,7 @@ export class Copy {
     this.items = new Map(message.items.map(({ id, item }) => [id, item]));
     const { epoch, offset } = readPosition(message.position);
     this.ledger.epoch(this.name, epoch);
-    this.ledger.snapshot(this.name, offset, this.items);
+    if (!this.way.where) this.ledger.snapshot(this.name, offset, this.items);
     this.#moved(message);
     this.awaiting = false;
   }
@@ -173,9 +192,12 @@ export class Copy {
     const now = readPosition(message.position);
     this.ledger.epoch(this.name, now.epoch);
     if (now.offset <= before.offset) return this.#fault("duplicates", message);
-    if (now.offset > before.offset + 1) this.#fault("gaps", message);
+    const whole = this.way === WAYS.all;
+    if (whole && now.offset > before.offset + 1) this.#fault("gaps", message);
     const known = this.items.get(message.id);
-    if ((message.type === "new_item") === (known !== undefined)) this.#fault("surprise", message);
+    // Conflated, an item may have come and gone between two messages.
+    const unheard = this.way.conflate && message.type === "removed_item";
+    if (!unheard && (message.type === "new_item") === (known !== undefined)) this.#fault("surprise", message);
     let { item } = message;
     if (message.patch && known !== undefined) {
       const patched = this.#patched(known, message);
@@ -184,7 +206,8 @@ export class Copy {
     }
     if (message.type === "removed_item") this.items.delete(message.id);
     else this.items.set(message.id, item);
-    this.ledger.event(this.name, now.offset, message, item);
+    if (whole) this.ledger.event(this.name, now.offset, message, item);
+    else this.ledger.state(this.name, now.offset, message, item);
     this.#moved(message);
   }
 
@@ -199,11 +222,13 @@ export class Copy {
 
   // Null when it holds what the API does, else what is different.
   difference(items) {
-    const truth = new Map(items.map((item) => [item.id, canonical(item)]));
+    const { where } = this.way;
+    const mine = where ? items.filter((item) => item.parity === where["/parity"]) : items;
+    const truth = new Map(mine.map((item) => [item.id, canonical(item)]));
     for (const [id, text] of truth) {
-      const mine = this.items.get(id);
-      if (mine === undefined) return `${id} is missing`;
-      if (canonical(mine) !== text) return `${id} is ${canonical(mine)}, not ${text}`;
+      const known = this.items.get(id);
+      if (known === undefined) return `${id} is missing`;
+      if (canonical(known) !== text) return `${id} is ${canonical(known)}, not ${text}`;
     }
     for (const id of this.items.keys()) if (!truth.has(id)) return `${id} is too many`;
     return null;

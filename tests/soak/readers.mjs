@@ -5,8 +5,9 @@ import { EventSource, WebSocket } from "../e2e/npm.mjs";
 const TYPES = ["subscribed", "snapshot", "new_item", "updated_item", "removed_item", "status", "error"];
 
 export class SocketReader {
-  constructor(url, { onOpen, onMessage }) {
-    this.socket = new WebSocket(`${url.replace(/^http/, "ws")}/channels`, { handshakeTimeout: 5000 });
+  constructor(url, { onOpen, onMessage, compressed }) {
+    const options = { handshakeTimeout: 5000, perMessageDeflate: compressed };
+    this.socket = new WebSocket(`${url.replace(/^http/, "ws")}/channels`, options);
     this.done = new Promise((resolve) => {
       this.socket.on("close", resolve);
       this.socket.on("error", () => {});

@@ -33,7 +33,7 @@ await generator.start();
 const daemon = new Daemon({
   plugins: ["list-complete"],
   upstream: generator,
-  config: { fetchers: { "list-complete": { poll_interval: "200ms" } } },
+  config: { fetchers: { "list-complete": { poll_interval: "200ms" } }, listen: { compression: true } },
 });
 await daemon.start();
 // The same port after each kill.
