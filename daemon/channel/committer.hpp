@@ -12,21 +12,12 @@
 #include <unordered_map>
 #include <vector>
 
-#include "diff/diff.hpp"
+#include "channel/commit_rules.hpp"
 #include "model/event.hpp"
 #include "model/position.hpp"
 #include "store/store.hpp"
 
 namespace restream {
-
-// What every channel of a fetcher shares; immutable once shared.
-struct CommitRules {
-  DiffRules diff;
-  bool complete = false;
-  std::uint64_t keep_events = 1000;
-  Seconds events_age{86400};
-  Seconds events_young{10};  // events younger than this stay even beyond `keep_events`
-};
 
 // One poll that the plugin answered.
 struct PollInput {

@@ -14,8 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "channel/committer.hpp"
+#include "channel/commit_rules.hpp"
 #include "diff/layout.hpp"
+#include "model/event.hpp"
+#include "store/store.hpp"
 
 namespace restream {
 
