@@ -162,7 +162,7 @@ export class Client {
   // daemon says that it is over.
   #subscribeAgain(list) {
     const copy = this.#copies.get(list);
-    if (copy.awaiting || !copy.position) return;
+    if (!this.#reader.ready || copy.awaiting || !copy.position) return; // not subscribed yet
     const params = { name: list };
     const apply = copy.apply;
     this.#reader.send({ action: "unsubscribe", channel: FETCHER, params });

@@ -42,7 +42,9 @@ export class Ledger {
 
   fault(kind, text) {
     if (kind in this.counts) ++this.counts[kind];
-    if (this.faults.length < 50) this.faults.push(`${new Date().toISOString()} ${kind}: ${text}`);
+    if (this.faults.length >= 50) return;
+    this.faults.push(`${new Date().toISOString()} ${kind}: ${text}`);
+    console.log(this.faults.at(-1)); // now: a campaign takes long
   }
 
   #channel(name) {
@@ -195,9 +197,8 @@ export class Copy {
     const whole = this.way === WAYS.all;
     if (whole && now.offset > before.offset + 1) this.#fault("gaps", message);
     const known = this.items.get(message.id);
-    // Conflated, an item may have come and gone between two messages.
-    const unheard = this.way.conflate && message.type === "removed_item";
-    if (!unheard && (message.type === "new_item") === (known !== undefined)) this.#fault("surprise", message);
+    // Who conflates may have missed, with a connection that broke, how an item came or went.
+    if (!this.way.conflate && (message.type === "new_item") === (known !== undefined)) this.#fault("surprise", message);
     let { item } = message;
     if (message.patch && known !== undefined) {
       const patched = this.#patched(known, message);

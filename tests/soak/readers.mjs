@@ -15,8 +15,9 @@ export class SocketReader {
     this.socket.on("message", (data) => {
       if (this.over) return;
       const message = JSON.parse(data);
-      if (message.type === "ready") onOpen();
-      else onMessage(message);
+      if (message.type !== "ready") return onMessage(message);
+      this.ready = true;
+      onOpen();
     });
   }
   send(value) {
