@@ -162,7 +162,8 @@ export class Client {
   // daemon says that it is over.
   #subscribeAgain(list) {
     const copy = this.#copies.get(list);
-    if (!this.#reader.ready || copy.awaiting || !copy.position) return; // not subscribed yet
+    const leaving = Object.hasOwn(copy, "apply"); // since a stalled step ago
+    if (!this.#reader.ready || copy.awaiting || !copy.position || leaving) return;
     const params = { name: list };
     const apply = copy.apply;
     this.#reader.send({ action: "unsubscribe", channel: FETCHER, params });
