@@ -6,9 +6,6 @@
 //   unchanged    100,000 items, of which one is another than before, so that the result as a whole is another
 //   changed      10,000 items of 10,000, each with one member changed: fingerprints, patches both ways, commit
 //   a million    items of one channel: the first poll, an unchanged one, one with one change
-#include <sys/resource.h>
-
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -19,20 +16,14 @@
 #include <vector>
 
 #include "channel/committer.hpp"
+#include "measure.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace {
 
 using namespace restream;
 
-double cpu_ms() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto ms = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
-  };
-  return ms(usage.ru_utime) + ms(usage.ru_stime);
-}
+double cpu_ms() { return bench::cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) * 1e3; }
 
 // Resident now, and at most so far since the last call.
 struct Memory {
@@ -101,11 +92,6 @@ class Channel {
       std::make_shared<const CommitRules>(CommitRules{.diff = {.id_field = "id", .ignore = {}, .unordered = {}}});
 };
 
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values.at(values.size() / 2);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -142,7 +128,7 @@ int main(int argc, char** argv) {
       std::vector<double> took;
       for (int i = 1; i <= rounds; ++i) took.push_back(many.poll(result_of(100'000, 1, i), 1));
       print(json ? R"("unchanged_100000_ms":%.1f,)" : "100,000 items, one of them changed   %8.1f ms of CPU\n",
-            median(took));
+            bench::median(took));
     }
     if (wanted("changed")) {
       Channel busy(**store, "busy");
@@ -151,7 +137,7 @@ int main(int argc, char** argv) {
       for (int i = 1; i <= rounds; ++i) took.push_back(busy.poll(result_of(10'000, 10'000, i), 10'000));
       print(json ? R"("changed_10000_ms":%.1f,"changed_per_second":%.0f,)"
                  : "10,000 changed items, committed      %8.1f ms, %.0f a second\n",
-            median(took), 10'000 / (median(took) / 1e3));
+            bench::median(took), 10'000 / (bench::median(took) / 1e3));
     }
     if (wanted("million")) {
       const Memory before = memory_mib();

@@ -17,6 +17,7 @@
 // another channel and stay, beside as many bursts just before.
 #include "fanout_bed.hpp"
 #include "fanout_clients.hpp"
+#include "measure.hpp"
 #include "peers.hpp"
 
 #include <netinet/in.h>
@@ -41,6 +42,11 @@
 namespace {
 
 using namespace restream;
+using bench::anonymous_memory;
+using bench::cpu_seconds;
+using bench::median;
+using bench::percentile;
+using bench::serving_seconds;
 
 struct Options {
   std::size_t subscribers = 2000;
@@ -55,45 +61,6 @@ struct Options {
   bool peers = false;
   bool json = false;
 };
-
-// Of this process, or of the calling thread. Not getrusage(): it leaves out what a running thread has used since the
-// scheduler's last tick, which is milliseconds.
-double cpu_seconds(clockid_t clock) {
-  timespec time{};
-  clock_gettime(clock, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
-
-// Of the serve threads alone, so far: what is left of a round when the poll's own cost, which is the same for one
-// subscriber and for all, is taken off.
-double serving_seconds() {
-  double seconds = 0;
-  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
-    std::string name;
-    std::getline(std::ifstream(thread.path() / "comm") >> std::ws, name);
-    if (name != "serve") continue;
-    double nanoseconds = 0;
-    std::ifstream(thread.path() / "schedstat") >> nanoseconds;
-    seconds += nanoseconds / 1e9;
-  }
-  return seconds;
-}
-
-// What this process has written to, in bytes.
-double anonymous_memory() {
-  std::ifstream rollup("/proc/self/smaps_rollup");
-  for (std::string word; rollup >> word;)
-    if (double kib = 0; word == "Anonymous:" && rollup >> kib) return kib * 1024;
-  return 0;
-}
-
-// The value that so many of a hundred do not exceed.
-double percentile(std::vector<double> values, std::size_t hundredths) {
-  std::ranges::sort(values);
-  return values.at(std::min(values.size() - 1, values.size() * hundredths / 100));
-}
-
-double median(const std::vector<double>& values) { return percentile(values, 50); }
 
 // The sockets of this process that are connected to the listening port: the server's ends.
 std::vector<int> server_sockets(std::uint16_t port) {

@@ -9,7 +9,6 @@
 //   polls        calls that ask one slow API (50 ms, 20 KB) through this process, 64 at a time, a second
 // Polls need bench-plugin.so, the default, which asks. The API's answers are made by this process after 50 ms: no
 // socket of theirs is in the figures.
-#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -24,6 +23,7 @@
 #include <vector>
 
 #include "fetch/host_process.hpp"
+#include "measure.hpp"
 
 namespace {
 
@@ -40,11 +40,6 @@ struct Options {
   std::size_t calls = 20'000;
   std::size_t seconds = 5;
 };
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values.at(values.size() / 2);
-}
 
 double micros(steady_clock::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
 
@@ -106,7 +101,7 @@ double round_trip(boost::asio::io_context& io, Running& host, std::size_t calls)
     while (!done) io.run_one();
     times.push_back(micros(steady_clock::now() - begin));
   }
-  return median(std::move(times));
+  return bench::median(times);
 }
 
 double polls_per_second(boost::asio::io_context& io, Running& host, std::size_t seconds) {
@@ -165,7 +160,8 @@ void measure(const Options& options) {
     Running host(io, options, one.mode);
     const double trip = round_trip(io, host, options.calls);
     const double polls = options.seconds == 0 ? 0 : polls_per_second(io, host, options.seconds);
-    std::printf("%-10s %9.2f %14.1f %10.2f %11.2f %9.0f\n", one.name, median(one.starts), trip, alone, of_ten, polls);
+    std::printf("%-10s %9.2f %14.1f %10.2f %11.2f %9.0f\n", one.name, bench::median(one.starts), trip, alone, of_ten,
+                polls);
   }
   std::printf("at most %.0f polls/s: %zu at once, each waits %lld ms for its API\n",
               static_cast<double>(at_once) * 1000 / static_cast<double>(api_delay.count()), at_once,
