@@ -9,6 +9,7 @@ namespace restream {
 namespace {
 
 constexpr std::uint32_t polls_until_removed = 2;
+constexpr std::chrono::hours forgotten_together{1};
 constexpr std::size_t candidates_at_once = 256;  // parsed items, and told bytes, in memory
 
 using Ids = std::unordered_set<std::string_view>;
@@ -114,6 +115,8 @@ void PollPlan::forget_who_left(const std::unordered_set<std::string_view>& prese
     else
       next_forgotten = std::min(next_forgotten.value_or(WallTime::max()), forgotten);
   }
+  // From a list that loses an item at every poll one is due at every poll, too: they may wait for each other.
+  if (next_forgotten) next_forgotten = std::max(*next_forgotten, now + forgotten_together);
 }
 
 // What the result lacks: items that are removed, leave, wait for a second opinion, or are forgotten.

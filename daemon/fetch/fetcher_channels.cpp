@@ -211,7 +211,7 @@ std::expected<std::string, std::string> Fetcher::Impl::poll_soon(const std::stri
   if (poll.in_flight) return name + " is being polled already";
   if (const std::string missing = missing_keys(); !missing.empty()) return no(missing_message(missing));
   if (plugin_state != PluginState::ready) return no("its plugin is down: " + plugin_problem);
-  if (const auto until = rest_asked_for(interval_of(poll), poll.schedule, poll.hints); until && *until > clock.wall())
+  if (const auto until = rest_of(poll); until && *until > clock.wall())
     return no("the API has asked for no request before " + rfc3339(*until));
   const QuotaView view = quota ? quota->view() : QuotaView{};
   if (view.left == 0) {
@@ -234,9 +234,14 @@ void Fetcher::Impl::forgive_other_keys(ChannelPoll& poll) {
   Schedule& known = poll.schedule;
   if (known.refused_keys == 0 || !known.last_poll || !known.not_before) return;
   if (known.refused_keys == keys_mark(*metadata, keys, hooks.name_credential)) return;
-  if (rest_asked_for(interval_of(poll), known, poll.hints)) return;
+  const WallTime soonest = std::max(*known.last_poll + interval_of(poll), rest_of(poll).value_or(WallTime::min()));
   known.failures = 1;
-  known.not_before = std::min(*known.not_before, *known.last_poll + interval_of(poll));
+  known.not_before = std::min(*known.not_before, soonest);
+}
+
+std::optional<WallTime> Fetcher::Impl::rest_of(const ChannelPoll& poll) const {
+  return rest_asked_for(adaptive ? std::max(interval, adaptive->max) : interval, poll.schedule,
+                        poll.polled ? &poll.hints : nullptr);
 }
 
 void Fetcher::Impl::retry_unauthorized() {
@@ -244,8 +249,10 @@ void Fetcher::Impl::retry_unauthorized() {
     poll.outdated = poll.in_flight;
     if (poll.in_flight || poll.queued || poll.waiting || poll.refused || ended != Reason::none) continue;
     if (poll.schedule.refused_keys == 0) continue;
+    const auto rest = rest_of(poll);
     poll.schedule.failures = 1;
-    const Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
+    Millis delay = delay_after_failure(interval_of(poll), poll.schedule.failures, poll.hints, random());
+    if (rest) delay = std::max(delay, std::chrono::ceil<Millis>(*rest - *poll.schedule.last_poll));
     poll.schedule.not_before = *poll.schedule.last_poll + delay;
     hooks.keep(poll.id, poll.schedule);
     tell(poll, poll.status.state, poll.status.reason, poll.status.message, next_poll(poll, poll.schedule));

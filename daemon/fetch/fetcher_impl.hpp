@@ -36,7 +36,8 @@ struct ChannelPoll {
   std::shared_ptr<Allowance> allowance;
   std::string name;          // of the poll under way, in the log; empty: none is
   SteadyTime called;         // when the poll under way began
-  Hints hints;               // of the poll under way
+  bool polled = false;       // since it was wanted
+  Hints hints;               // of the poll under way, or the last one; of none while it was not polled
   std::optional<Pace> pace;  // where the interval is adaptive
   // Of the last good poll: items without an id, and ids that were there before.
   std::size_t skipped = 0;
@@ -86,6 +87,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   void retry_unauthorized();
   // The same of keys that were changed while nobody wanted the channel, or while the daemon was not running.
   void forgive_other_keys(ChannelPoll& poll);
+  [[nodiscard]] std::optional<WallTime> rest_of(const ChannelPoll& poll) const;  // until then the API wants no request
   void set_quota_terms();
   // Comes back by poll_now() with the allowance.
   void ask_quota(ChannelPoll& poll);

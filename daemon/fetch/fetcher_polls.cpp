@@ -94,6 +94,7 @@ void Fetcher::Impl::poll_now(ChannelPoll& poll) {
   if (log.writes(LogLevel::debug)) log.debug("poll", {{"poll", poll.name}, {"channel", poll.id.text}});
   poll.asked = metadata;
   poll.hints = {};
+  poll.polled = true;
   hooks.call({.poll = poll.name,
               .function = HostFunction::fetch,
               .request = request_of(poll),

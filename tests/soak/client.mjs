@@ -121,7 +121,10 @@ export class Client {
 
   #open(how, lists, { honest, onMessage }) {
     if (how === "socket") {
-      const onOpen = () => lists.forEach((list) => this.#subscribe(list, honest));
+      const onOpen = (compressed) => {
+        if (compressed) ++this.#ledger.counts.compressed;
+        lists.forEach((list) => this.#subscribe(list, honest));
+      };
       return new SocketReader(this.#url, { onOpen, onMessage, compressed: this.compressed });
     }
     const several = how.endsWith("s");
@@ -167,12 +170,15 @@ export class Client {
     const params = { name: list };
     const apply = copy.apply;
     this.#reader.send({ action: "unsubscribe", channel: FETCHER, params });
-    copy.apply = (message) => {
+    const until = (message) => {
       if (message.type !== "unsubscribed") return apply.call(copy, message);
       delete copy.apply;
       if (!this.#reader.over) this.#subscribe(list, true);
     };
-    this.#reader.done.then(() => delete copy.apply);
+    copy.apply = until;
+    this.#reader.done.then(() => {
+      if (copy.apply === until) delete copy.apply;
+    });
   }
 
   // A stream of several channels can only be resumed from one of its own ids, with what was known when it came. A

@@ -37,6 +37,7 @@ export class Ledger {
     gaps: 0,
     duplicates: 0,
     partial: 0, // of the events: told to those who conflate, or have a filter
+    compressed: 0, // connections
   };
   #states = [];
 
@@ -128,6 +129,7 @@ export class Copy {
   since = null; // what the subscription asked to resume from
   at = 0; // when the position was heard
   awaiting = false; // a snapshot
+  unsure = false; // whether it has what came before its position: it has resumed, and had no snapshot since
 
   constructor(ledger, who, name, list, way) {
     Object.assign(this, { ledger, who, name, list, way });
@@ -160,6 +162,7 @@ export class Copy {
   #subscribed(message) {
     if (message.resumed) {
       ++this.ledger.counts.resumed;
+      this.unsure = true;
       if (this.awaiting || message.position !== this.position) this.#fault("gaps", message);
       return;
     }
@@ -179,7 +182,7 @@ export class Copy {
     this.ledger.epoch(this.name, epoch);
     if (!this.way.where) this.ledger.snapshot(this.name, offset, this.items);
     this.#moved(message);
-    this.awaiting = false;
+    this.awaiting = this.unsure = false;
   }
 
   #moved(message) {
@@ -197,8 +200,9 @@ export class Copy {
     const whole = this.way === WAYS.all;
     if (whole && now.offset > before.offset + 1) this.#fault("gaps", message);
     const known = this.items.get(message.id);
-    // Who conflates may have missed, with a connection that broke, how an item came or went.
-    if (!this.way.conflate && (message.type === "new_item") === (known !== undefined)) this.#fault("surprise", message);
+    // Conflated, an item may have come and gone between two messages; and who resumes may have missed how one came.
+    const unheard = this.way.conflate && (this.unsure || message.type === "removed_item");
+    if (!unheard && (message.type === "new_item") === (known !== undefined)) this.#fault("surprise", message);
     let { item } = message;
     if (message.patch && known !== undefined) {
       const patched = this.#patched(known, message);

@@ -17,7 +17,7 @@ export class SocketReader {
       const message = JSON.parse(data);
       if (message.type !== "ready") return onMessage(message);
       this.ready = true;
-      onOpen();
+      onOpen(this.socket.extensions.includes("permessage-deflate"));
     });
   }
   send(value) {

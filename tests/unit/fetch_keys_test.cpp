@@ -152,9 +152,13 @@ TEST_CASE("a backoff is that of the keys that were refused, also over a restart"
   }
   SECTION("not before the API wants to be asked again") {
     kept.not_before = *kept.last_poll + 1h;
-    world.fetcher.set_keys({{"api-key", "k-new"}});
+    const bool set_before = GENERATE(true, false);
+    if (set_before) world.fetcher.set_keys({{"api-key", "k-new"}});
     world.fetcher.want(world.home(), kept);
+    if (!set_before) world.fetcher.set_keys({{"api-key", "k-new"}});
     is_tried_in(1h - 20s);
+    refuse_key(world);
+    CHECK(world.kept.failures == 2);
   }
   SECTION("a failure for another reason is not the keys' affair") {
     kept.refused_keys = 0;

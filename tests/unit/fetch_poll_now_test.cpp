@@ -147,10 +147,22 @@ TEST_CASE("a long pause that the API asked for stands in the way of a poll now a
   }
 }
 
-TEST_CASE("a backoff of ours does not stand in the way of a poll now") {
+TEST_CASE("a backoff of ours after a restart does not, however slow the adaptive interval may be") {
+  World world({.name = "news", .plugin = "news", .adaptive = AdaptiveRange{.min = 60s, .max = 2h}});
+  const WallTime now = world.core.clock().wall();
+  Schedule kept{.last_poll = now, .not_before = now + 100min};
+  kept.failures = 1;
+  world.load();
+  world.fetcher.want(world.home(), kept);
+  world.core.advance(1s);
+  CHECK(said(world) == "polling " + home + " now");
+}
+
+TEST_CASE("a backoff of ours, or how long an answer is fresh, does not stand in the way of a poll now") {
   World world;
   world.begin();
-  world.answer("{}");
+  SECTION("a backoff") { world.answer("{}"); }
+  SECTION("an answer that is fresh for long") { world.answer("{}", RESTREAM_OK, {.fresh_for = 2h}); }
   world.commit({.kind = PollVerdict::Kind::api_error, .status = 429, .problem = "slow down"});
   world.core.advance(1s);
   CHECK(said(world) == "polling " + home + " now");
