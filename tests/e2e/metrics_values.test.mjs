@@ -165,13 +165,15 @@ test("a subscriber that takes nothing for 10 seconds is counted when it is sent 
   const [slow, reading] = [await daemon.subscriber(), await daemon.subscriber()];
   for (const client of [slow, reading]) await client.subscribe("list", { name: "stuck" });
   await reading.waitForItems("list", { name: "stuck" }, ["item-39"]);
+  assert.equal((await daemon.metrics()).restream_slow_disconnects_total, 0);
   slow.socket.pause();
+  let queued = 0;
   for (let n = 1; n <= 4; ++n) {
     await upstream.setList("stuck", items(n));
     await reading.waitFor("updated_item", ({ id, item }) => id === "item-39" && item.n === n, { within: seconds(20) });
+    queued = Math.max(queued, (await daemon.metrics()).restream_queued_bytes);
   }
-  assert.equal((await daemon.metrics()).restream_slow_disconnects_total, 0);
-  assert.ok((await daemon.metrics()).restream_queued_bytes > 0);
+  assert.ok(queued > 0);
   const counted = async () => (await daemon.metrics()).restream_slow_disconnects_total === 1;
   await eventually(counted, { within: seconds(25), every: 200, what: "one slow disconnect" });
   assert.equal((await daemon.metrics())['restream_subscribers{kind="websocket"}'], 1);
