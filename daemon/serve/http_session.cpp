@@ -78,7 +78,7 @@ void HttpSession::next() {
   if (deadline_ == SteadyTime::max()) await_next();
   skip_empty_lines();
   if (!begun()) return read();
-  if ((input_[0] < 'A' || input_[0] > 'Z')) return refuse(400, "not an HTTP request");
+  if (input_[0] < 'A' || input_[0] > 'Z') return refuse(400, "not an HTTP request");
   const std::size_t end = input_.find(head_end, looked_ < head_end.size() ? 0 : looked_ - head_end.size());
   looked_ = input_.size();
   if (end == std::string::npos && input_.size() <= head_limit) return read();

@@ -120,6 +120,26 @@ TEST_CASE("Not complete: each item that left is forgotten in its time, also when
   CHECK(bench.tell(a + "," + c) == Told{"new a"});
 }
 
+TEST_CASE("Not complete: items that left one after the other are forgotten together, an hour later at the most") {
+  using std::chrono::hours;
+  using std::chrono::minutes;
+  Bench bench;
+  const auto start = bench.now;
+  const std::string c = R"({"id":"c"})";
+  const auto poll_at = [&](auto since, const std::string& items) {
+    bench.now = start + since;
+    bench.poll(items);
+    return bench.store.item_states("c").size();
+  };
+  const hours week(7 * 24);
+  bench.poll(a + "," + b + "," + c);
+  poll_at(hours(1), b + "," + c);
+  poll_at(hours(1) + minutes(10), c);
+  CHECK(poll_at(week + hours(1), c) == 2);  // a is gone
+  CHECK(poll_at(week + hours(1) + minutes(30), c) == 2);
+  CHECK(poll_at(week + hours(2) + minutes(1), c) == 1);
+}
+
 TEST_CASE("A suddenly empty list changes nothing until a second poll confirms it") {
   Bench bench;
   SECTION("complete") {
