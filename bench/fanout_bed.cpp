@@ -1,10 +1,16 @@
 #include "fanout_bed.hpp"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -12,6 +18,7 @@
 #include <vector>
 
 #include "channel/hub.hpp"
+#include "measure.hpp"
 #include "serve/server.hpp"
 #include "serve/tls.hpp"
 #include "store/sqlite_store.hpp"
@@ -60,13 +67,10 @@ HubHooks hooks() {
 
 }  // namespace
 
-std::string channel_number(std::size_t number) {
-  std::string digits = std::to_string(number);
-  return std::string(5 - std::min<std::size_t>(5, digits.size()), '0') + digits;
-}
+namespace {
 
-struct Bed::Impl {
-  Impl(const std::filesystem::path& directory, const BedOptions& options)
+struct Inner {
+  Inner(const std::filesystem::path& directory, const BedOptions& options)
       : channels(options.channels),
         store(open(directory)),
         hub(surroundings(), hub_limits(), {}, hooks()),
@@ -87,15 +91,15 @@ struct Bed::Impl {
     if (auto started = server.start(hub.feed()); !started) throw std::runtime_error(started.error());
     core = std::thread([this] { io.run(); });
     hub.feed().attach(
-        {.serve = tap, .fetcher = "bench", .params = params_of(0), .since = {}, .form = form, .visitor = {}},
+        {.serve = tap, .fetcher = "bench-list", .params = params_of(0), .since = {}, .form = form, .visitor = {}},
         [](const auto&) {});
   }
-  ~Impl() {
+  ~Inner() {
     io.stop();
     core.join();
   }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
+  Inner(const Inner&) = delete;
+  Inner& operator=(const Inner&) = delete;
 
   Hub::Surroundings surroundings() {
     CoreLoop loop;
@@ -103,18 +107,28 @@ struct Bed::Impl {
     loop.at = [](SteadyTime, std::move_only_function<void()>) {};  // nothing here waits for time
     return {.loop = loop, .clock = real_clock(), .draw_epoch = [] { return 1U; }, .store = store, .log = Log::none()};
   }
-  [[nodiscard]] Params params_of(std::size_t channel) const {
-    return channels == 1 ? Params{} : Params{{"n", channel_number(channel)}};
+  static Params params_of(std::size_t channel) {
+    const std::string digits = std::to_string(channel);
+    return {{"name", std::string(5 - std::min<std::size_t>(5, digits.size()), '0') + digits}};
   }
   void commit_all(const std::string& result) {
     for (std::size_t i = 0; i < channels; ++i) {
-      hub.commit(make_channel_id("bench", params_of(i)), rules, std::string(result), Schedule{},
+      hub.commit(make_channel_id("bench-list", params_of(i)), rules, std::string(result), Schedule{},
                  [this](const PollOutcome& outcome) {
                    if (outcome.kind != PollOutcome::Kind::committed) std::abort();
                    const std::lock_guard held(mutex);
                    if (--open_polls == 0) changed.notify_one();
                  });
     }
+  }
+
+  Frames publish(const std::string& items) {
+    const std::string result = R"({"status_code":200,"result":)" + items + "}";
+    std::unique_lock lock(mutex);
+    open_polls = channels;
+    boost::asio::post(io, [this, &result] { commit_all(result); });
+    changed.wait(lock, [this] { return open_polls == 0; });
+    return tapped;
   }
 
   std::size_t channels;
@@ -132,18 +146,38 @@ struct Bed::Impl {
   std::thread core;
 };
 
-Bed::Bed(const std::filesystem::path& directory, const BedOptions& options)
-    : impl_(std::make_unique<Impl>(directory, options)) {}
-Bed::~Bed() = default;
+}  // namespace
 
-std::uint16_t Bed::port() const { return impl_->server.port(); }
+std::vector<int> connected_to(std::uint16_t port, const std::vector<int>& descriptors) {
+  std::vector<int> found;
+  for (const int fd : descriptors) {
+    sockaddr_in local{};
+    sockaddr generic{};
+    socklen_t size = sizeof generic;
+    if (getsockname(fd, &generic, &size) != 0 || generic.sa_family != AF_INET) continue;
+    std::memcpy(&local, &generic, sizeof local);
+    size = sizeof generic;
+    if (ntohs(local.sin_port) == port && getpeername(fd, &generic, &size) == 0) found.push_back(fd);
+  }
+  return found;
+}
 
-Frames Bed::publish(const std::string& result) {
-  std::unique_lock lock(impl_->mutex);
-  impl_->open_polls = impl_->channels;
-  boost::asio::post(impl_->io, [this, &result] { impl_->commit_all(result); });
-  impl_->changed.wait(lock, [this] { return impl_->open_polls == 0; });
-  return impl_->tapped;
+Bed inner_bed(const std::filesystem::path& directory, const BedOptions& options) {
+  const auto inner = std::make_shared<Inner>(directory, options);
+  const std::uint16_t port = inner->server.port();
+  return {.port = port,
+          .settle = [] {},
+          .publish = [inner](const std::string& items, std::size_t) { return inner->publish(items); },
+          .cpu_seconds = [] { return cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_seconds(CLOCK_THREAD_CPUTIME_ID); },
+          .serving_seconds = [] { return serving_seconds(getpid()); },
+          .memory = [] { return anonymous_memory(getpid()); },
+          .sockets =
+              [port] {
+                std::vector<int> all;
+                for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+                  all.push_back(std::atoi(entry.path().filename().c_str()));
+                return connected_to(port, all);
+              }};
 }
 
 }  // namespace bench

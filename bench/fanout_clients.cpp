@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -37,20 +39,6 @@ constexpr std::string_view subscribed = R"("resumed":)";
 constexpr std::string_view compressed_frame = "\xc1";
 constexpr std::string_view masked_pong{"\x8a\x80\0\0\0\0", 6};
 constexpr std::string_view snapshot = R"("items":[)";
-
-// A masked text frame with a mask of zeros, which leaves the payload as it is.
-std::string client_frame(const std::string& payload) {
-  std::string out = "\x81";
-  if (payload.size() < 126) {
-    out += static_cast<char>(0x80U | payload.size());
-  } else {
-    out += static_cast<char>(0x80 | 126);
-    out += static_cast<char>(payload.size() >> 8U);
-    out += static_cast<char>(payload.size() & 0xffU);
-  }
-  out.append(4, '\0');
-  return out + payload;
-}
 
 std::string for_channel(std::string text, std::size_t channel) {
   constexpr std::string_view place = "#####";
@@ -156,7 +144,7 @@ void watch(int epoll, int operation, const End& end, std::size_t number) {
   epoll_ctl(epoll, operation, end.fd(), &event);
 }
 
-[[noreturn]] void run(int pipe, std::size_t count, const Subscribing& how, Tally& tally) {
+[[noreturn]] void run(int pipe, int reached, std::size_t count, const Subscribing& how, Tally& tally) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   run_on(1);
   if (how.yields) setpriority(PRIO_PROCESS, 0, 19);
@@ -197,12 +185,30 @@ void watch(int epoll, int operation, const End& end, std::size_t number) {
       if (!was_subscribed && end.subscribed()) tally.subscribed = ++there;
     }
     tally.bytes += got;
+    if (const std::uint64_t goal = tally.goal; goal != 0 && tally.bytes >= goal) {
+      tally.reached = std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+      tally.goal = 0;
+      eventfd_write(reached, 1);
+    }
     if (std::exchange(heartbeats, tally.heartbeats) != heartbeats)
       for (End& end : ends) end.send_heartbeat();
   }
 }
 
 }  // namespace
+
+std::string client_frame(const std::string& payload) {
+  std::string out = "\x81";
+  if (payload.size() < 126) {
+    out += static_cast<char>(0x80U | payload.size());
+  } else {
+    out += static_cast<char>(0x80 | 126);
+    out += static_cast<char>(payload.size() >> 8U);
+    out += static_cast<char>(payload.size() & 0xffU);
+  }
+  out.append(4, '\0');
+  return out + payload;
+}
 
 Subscribing websocket(const std::string& path, const std::string& message, const std::string& extension) {
   std::string request = "GET " + path +
@@ -245,13 +251,15 @@ void run_on(unsigned cpu) {
 
 Clients::Clients(std::size_t count, const Subscribing& how) {
   void* shared = mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  reached_ = eventfd(0, EFD_CLOEXEC);
   std::array<int, 2> ends{};
-  if (shared == MAP_FAILED || pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("cannot set up the clients");
+  if (shared == MAP_FAILED || reached_ < 0 || pipe2(ends.data(), O_CLOEXEC) != 0)
+    throw std::runtime_error("cannot set up the clients");
   tally_ = new (shared) Tally;
   child_ = fork();
   if (child_ == 0) {
     close(ends[1]);
-    run(ends[0], count, how, *tally_);
+    run(ends[0], reached_, count, how, *tally_);
   }
   close(ends[0]);
   pipe_ = ends[1];
@@ -263,7 +271,18 @@ Clients::~Clients() {
     waitpid(child_, nullptr, 0);
   }
   close(pipe_);
+  close(reached_);
   munmap(tally_, sizeof(Tally));
+}
+
+std::chrono::steady_clock::time_point Clients::wait_for(std::uint64_t bytes) {
+  constexpr int patience = 60'000;
+  tally_->goal = bytes;
+  pollfd there{.fd = reached_, .events = POLLIN, .revents = 0};
+  eventfd_t count = 0;
+  if (poll(&there, 1, patience) != 1 || eventfd_read(reached_, &count) != 0)
+    throw std::runtime_error("the subscribers did not get everything in 60 s");
+  return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(tally_->reached));
 }
 
 void Clients::connect(std::uint16_t port) {

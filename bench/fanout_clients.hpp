@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -14,6 +15,8 @@ namespace bench {
 struct Tally {
   std::atomic<std::uint64_t> subscribed{0};  // subscribers that wait for live events now
   std::atomic<std::uint64_t> bytes{0};       // read after that
+  std::atomic<std::uint64_t> goal{0};        // of `bytes`: tell when they are read; 0: none
+  std::atomic<std::int64_t> reached{0};      // when they were, in nanoseconds of CLOCK_MONOTONIC
   std::atomic<bool> failed{false};
   std::atomic<unsigned> heartbeats{0};  // asked for
 };
@@ -34,6 +37,9 @@ struct Subscribing {
 Subscribing websocket(const std::string& path, const std::string& message, const std::string& extension = {});
 Subscribing event_stream(const std::string& path);
 
+// A masked text frame with a mask of zeros, which leaves the payload as it is.
+std::string client_frame(const std::string& payload);
+
 // A self-signed certificate with its key, in a file there. Runs openssl.
 std::string make_certificate(const std::string& directory);
 
@@ -49,11 +55,15 @@ class Clients {
   // Each subscriber of a WebSocket sends a pong: who says nothing for a minute is taken to be gone.
   void send_heartbeats() { ++tally_->heartbeats; }
   [[nodiscard]] const Tally& tally() const { return *tally_; }
+  // Sleeps until all of them together have read so many bytes; when that was. Does not look meanwhile: whoever wakes up
+  // to look is in the way of whoever sends. Throws after a minute.
+  std::chrono::steady_clock::time_point wait_for(std::uint64_t bytes);
 
  private:
   Tally* tally_ = nullptr;
   pid_t child_ = -1;
   int pipe_ = -1;
+  int reached_ = -1;  // an eventfd
 };
 
 }  // namespace bench

@@ -1,21 +1,13 @@
 #include "peers.hpp"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
-#include <csignal>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
-#include <thread>
+#include <vector>
 
 namespace bench {
 
@@ -24,33 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view nchan_module = "/usr/lib/nginx/modules/ngx_nchan_module.so";
-
-int connect_to(std::uint16_t port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  sockaddr generic{};
-  std::memcpy(&generic, &address, sizeof address);
-  if (fd >= 0 && connect(fd, &generic, sizeof generic) == 0) return fd;
-  if (fd >= 0) close(fd);
-  return -1;
-}
-
-std::uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  sockaddr generic{};
-  std::memcpy(&generic, &address, sizeof address);
-  socklen_t size = sizeof generic;
-  if (bind(fd, &generic, size) != 0 || getsockname(fd, &generic, &size) != 0) throw std::runtime_error("no free port");
-  std::memcpy(&address, &generic, sizeof address);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 std::string nginx_configuration(const fs::path& folder, std::uint16_t port) {
   return "load_module " + std::string(nchan_module) + ";\npid " + (folder / "pid").string() + ";\nerror_log " +
@@ -79,18 +44,6 @@ std::string pushpin_configuration(const fs::path& folder, std::uint16_t port, st
          spec() + "\nmessage_rate=10000000\nmessage_hwm=10000000\nmessage_wait=5000\nconnection_subscription_max=20\n";
 }
 
-std::vector<pid_t> descendants(pid_t root) {
-  std::vector<pid_t> found{root};
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const std::string process = "/proc/" + std::to_string(found[i]);
-    for (const auto& task : fs::directory_iterator(process + "/task")) {
-      std::ifstream children(task.path() / "children");
-      for (pid_t child = 0; children >> child;) found.push_back(child);
-    }
-  }
-  return found;
-}
-
 }  // namespace
 
 bool Peer::installed(Kind kind) {
@@ -104,45 +57,16 @@ Peer::Peer(Kind kind, const fs::path& folder) : kind_(kind), port_(free_port()) 
   if (kind == Kind::nchan) {
     publish_port_ = port_;
     std::ofstream(folder / "nginx.conf") << nginx_configuration(folder, port_);
-    start({"/usr/sbin/nginx", "-p", folder, "-c", folder / "nginx.conf"});
+    child_ =
+        std::make_unique<Child>(std::vector<std::string>{"/usr/sbin/nginx", "-p", folder, "-c", folder / "nginx.conf"});
   } else {
     publish_port_ = free_port();
     std::ofstream(folder / "pushpin.conf") << pushpin_configuration(folder, port_, publish_port_);
     std::ofstream(folder / "routes") << "* test\n";  // its built-in target, which needs no backend
-    start({"/usr/bin/pushpin", "--config", folder / "pushpin.conf"});
+    child_ = std::make_unique<Child>(std::vector<std::string>{"/usr/bin/pushpin", "--config", folder / "pushpin.conf"});
   }
-  wait_for(port_);
-  wait_for(publish_port_);
-}
-
-Peer::~Peer() {
-  if (child_ <= 0) return;
-  kill(child_, SIGTERM);
-  waitpid(child_, nullptr, 0);
-}
-
-void Peer::start(const std::vector<std::string>& words) {
-  child_ = fork();
-  if (child_ != 0) return;
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  const int nowhere = open("/dev/null", O_RDWR);
-  for (const int fd : {0, 1, 2}) dup2(nowhere, fd);
-  std::vector<char*> argv;
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  execv(argv[0], argv.data());
-  _exit(127);
-}
-
-void Peer::wait_for(std::uint16_t port) const {
-  for (int i = 0; i < 200; ++i) {
-    if (const int fd = connect_to(port); fd >= 0) {
-      close(fd);
-      return;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  throw std::runtime_error(std::string(name(kind_)) + " does not listen");
+  Child::wait_for(port_, std::string(name(kind)));
+  Child::wait_for(publish_port_, std::string(name(kind)));
 }
 
 void Peer::publish(const std::string& message) {
@@ -168,7 +92,7 @@ void Peer::post(std::string_view path, const std::string& body) {
 
 double Peer::cpu_seconds() const {
   double nanoseconds = 0;
-  for (const pid_t process : descendants(child_))
+  for (const pid_t process : descendants(child_->pid()))
     for (const auto& task : fs::directory_iterator("/proc/" + std::to_string(process) + "/task")) {
       std::ifstream schedstat(task.path() / "schedstat");
       double ran = 0;

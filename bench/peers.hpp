@@ -2,13 +2,13 @@
 // a folder of their own, published to as their documentation says, ended with the object.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "processes.hpp"
 
 namespace bench {
 
@@ -17,7 +17,6 @@ class Peer {
   enum class Kind : std::uint8_t { nchan, pushpin };
   // Starts it and waits until it takes connections; throws where it is not installed.
   Peer(Kind kind, const std::filesystem::path& folder);
-  ~Peer();
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
@@ -32,14 +31,12 @@ class Peer {
   [[nodiscard]] static std::size_t framed(std::size_t message) { return message + (message < 126 ? 2 : 4); }
 
  private:
-  void start(const std::vector<std::string>& words);
-  void wait_for(std::uint16_t port) const;
   void post(std::string_view path, const std::string& body);
 
   Kind kind_;
   std::uint16_t port_ = 0;
   std::uint16_t publish_port_ = 0;
-  pid_t child_ = -1;
+  std::unique_ptr<Child> child_;
 };
 
 }  // namespace bench

@@ -1,0 +1,35 @@
+// Other processes that a benchmark starts and watches, and connections to them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+// A blocking connection to a port of this machine; -1 where nobody listens.
+int connect_to(std::uint16_t port);
+std::uint16_t free_port();
+
+// A child that ends when this object does, by SIGTERM. What it writes goes to `log`, or nowhere.
+class Child {
+ public:
+  explicit Child(const std::vector<std::string>& words, const std::string& log = {});
+  ~Child();
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  // Throws, with `name`, when nobody takes connections there within ten seconds.
+  static void wait_for(std::uint16_t port, const std::string& name);
+
+ private:
+  pid_t pid_;
+};
+
+// A process and its children, and theirs.
+std::vector<pid_t> descendants(pid_t root);
+
+}  // namespace bench
