@@ -117,9 +117,8 @@ Options read_options(int argc, char** argv) {
     else
       refuse(("what is " + name + "?").c_str());
   }
-  if (options.whole &&
-      (options.channels > 1 || options.storm > 0 || options.peers || options.tls || options.over != Framing::websocket))
-    refuse("--whole is for plain WebSockets on one channel, and neither --storm nor --peers");
+  if (options.whole && (options.channels > 1 || options.storm > 0 || options.tls || options.over != Framing::websocket))
+    refuse("--whole is for plain WebSockets on one channel, without --storm");
   return options;
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -41,7 +42,7 @@ void write_all(int fd, std::string_view bytes) {
   }
 }
 
-// An API that keeps each request waiting until it has something to say.
+// An API that begins to answer each request at once, and ends when it has something to say.
 class Api {
  public:
   Api() : listening_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -75,9 +76,10 @@ class Api {
   void answer(const std::string& body) {
     wait_for_request();
     const std::lock_guard lock(mutex_);
+    std::array<char, 20> size{};
+    const auto digits = std::to_chars(size.data(), size.data() + size.size(), body.size(), 16);
     write_all(*std::exchange(asked_, std::nullopt),
-              "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-                  "\r\n\r\n" + body);
+              std::string(size.data(), digits.ptr) + "\r\n" + body + "\r\n0\r\n\r\n");
   }
 
  private:
@@ -93,6 +95,8 @@ class Api {
           close(open[i].fd);
           open.erase(open.begin() + static_cast<std::ptrdiff_t>(i));
         } else if (std::string_view(buffer.data(), static_cast<std::size_t>(size)).ends_with("\r\n\r\n")) {
+          write_all(open[i].fd,
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
           const std::lock_guard lock(mutex_);
           asked_ = open[i].fd;
           changed_.notify_one();
@@ -180,7 +184,8 @@ struct Whole {
     std::ofstream(directory / "restream.yaml")
         << "listen: {port: " << port << ", threads: " << threads << "}\n"
         << "limits: {connections: 40000, connections_per_address: 40000}\n"
-        << "plugins: {directory: '" << plugins.string() << "'}\nstate: {directory: '" << directory.string() << "'}\n"
+        << "plugins: {directory: '" << plugins.string() << "', call_timeout: 5m}\nstate: {directory: '"
+        << directory.string() << "'}\n"
         << "fetchers:\n  bench-list: {origin: 'http://127.0.0.1:" << api.port()
         << "', allow_private: true, poll_interval: 100ms, force_interval: true}\n";
     daemon.emplace(std::vector<std::string>{build / "bin/restreamd", "--config", directory / "restream.yaml"},
