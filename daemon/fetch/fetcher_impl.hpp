@@ -78,6 +78,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
   bool drop_if_unwanted(const std::string& name);
   void plan(ChannelPoll& poll, Millis delay);
+  void wake_at(SteadyTime due);
   void set_pace(ChannelPoll& poll);
   [[nodiscard]] Millis interval_of(const ChannelPoll& poll) const;
   void on_wake();
@@ -144,9 +145,11 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   std::unordered_map<std::string, ChannelPoll> polls;
   std::map<std::string, std::string> renamed;  // canonical id today -> the id under which the channel lives
   Timetable table;
+  Timetable leaving;               // when the linger of those that nobody wants is over
   SteadyTime put_off_since;        // when the first of `begun_at_once` was
   unsigned begun_at_once = 0;      // of channels that nobody waits for, within an interval
-  std::optional<SteadyTime> wake;  // the earliest time for which the loop was asked
+  std::optional<SteadyTime> wake;  // what the alarm is set to, which is never later than the earliest of both tables
+  Alarm alarm;                     // null until it is needed
 };
 
 }  // namespace restream

@@ -261,13 +261,15 @@ void Budget::write() {
 
 void Budget::wake_at(SteadyTime time) {
   if (wake_ && *wake_ <= time) return;
+  if (!alarm_)
+    alarm_ = around_.loop.alarm([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) {
+        self->wake_.reset();
+        self->pump();
+      }
+    });
   wake_ = time;
-  around_.loop.at(time, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) {
-      self->wake_.reset();
-      self->pump();
-    }
-  });
+  alarm_(time);
 }
 
 void Budget::tell_waiting(SteadyTime until) {

@@ -85,9 +85,10 @@ class Budget : public std::enable_shared_from_this<Budget> {
   std::map<Owner, Terms> owners_;
   std::map<Name, Channel> channels_;
   std::set<Place> queue_;
-  double virtual_time_ = 0;  // goes on by 1 while each of weight 1 makes one call
-  double weights_ = 0;       // sum over channels_
-  std::optional<SteadyTime> wake_;
+  double virtual_time_ = 0;         // goes on by 1 while each of weight 1 makes one call
+  double weights_ = 0;              // sum over channels_
+  std::optional<SteadyTime> wake_;  // what the alarm is set to
+  Alarm alarm_;                     // null until it is needed
   bool pumping_ = false;
   bool writing_ = false;
   double share_ = 0;  // of weight 1, as of share_time_
