@@ -339,12 +339,18 @@ void Budget::close() {
 bool Budget::take(unsigned& reserved) {
   const std::scoped_lock lock(mutex_);
   if (closed_) return false;
+  const SteadyTime now = around_.clock.steady();
+  // Of what was set aside goes back what the API has no room for, as it has said since.
+  for (; reserved > 0 && !quota_.still_allows(now); --reserved) {
+    quota_.give_back(1);
+    if (advance_ > 0) ++covered_;
+  }
   if (reserved > 0) {
     --reserved;
     return true;
   }
   if (advance_ > 0 && covered_ == 0) return false;
-  if (!quota_.take(1, around_.clock.steady())) return false;
+  if (!quota_.take(1, now)) return false;
   if (covered_ > 0) --covered_;
   return true;
 }
