@@ -117,7 +117,9 @@ std::optional<WallTime> rest_asked_for(Millis interval, const Schedule& schedule
 
 Millis delay_of_first(Millis interval, const Schedule& schedule, WallTime now) {
   if (!schedule.not_before) return Millis(0);
-  const auto left = std::chrono::ceil<Millis>(*schedule.not_before - now);
+  // By a clock that has not been set back since, `now` is after the last poll.
+  const WallTime since = std::max(now, schedule.last_poll.value_or(now));
+  const auto left = std::chrono::ceil<Millis>(*schedule.not_before - since);
   return std::clamp(left, Millis(0), std::max(longest_hint, interval));
 }
 

@@ -40,7 +40,8 @@ Millis delay_after_failure(Millis interval, unsigned failures, const Hints& hint
 std::optional<WallTime> rest_asked_for(Millis interval, const Schedule& schedule, const Hints* hints);
 
 // For a channel that is wanted now: how long until its first poll. Zero unless its interval, a backoff or a Retry-After
-// still runs. A clock that was set back cannot make it longer than 24 hours (or the interval, where that is longer).
+// still runs. A clock that was set back cannot make it longer than it was at the end of the last poll; nor than 24 hours
+// (or the interval, where that is longer).
 Millis delay_of_first(Millis interval, const Schedule& schedule, WallTime now);
 
 }  // namespace restream
