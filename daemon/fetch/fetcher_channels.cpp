@@ -243,8 +243,8 @@ void Fetcher::Impl::forgive_other_keys(ChannelPoll& poll) {
 }
 
 std::optional<WallTime> Fetcher::Impl::rest_of(const ChannelPoll& poll) const {
-  return rest_asked_for(adaptive ? std::max(interval, adaptive->max) : interval, poll.schedule,
-                        poll.polled ? &poll.hints : nullptr);
+  if (poll.polled) return poll.rest;
+  return rest_asked_for(adaptive ? std::max(interval, adaptive->max) : interval, poll.schedule);
 }
 
 void Fetcher::Impl::retry_unauthorized() {

@@ -34,11 +34,12 @@ struct ChannelPoll {
   bool refused = false;                   // the plugin does not take its params any more
   std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
   std::shared_ptr<Allowance> allowance;
-  std::string name;          // of the poll under way, in the log; empty: none is
-  SteadyTime called;         // when the poll under way began
-  bool polled = false;       // since it was wanted
-  Hints hints;               // of the poll under way, or the last one; of none while it was not polled
-  std::optional<Pace> pace;  // where the interval is adaptive
+  std::string name;              // of the poll under way, in the log; empty: none is
+  SteadyTime called;             // when the poll under way began
+  bool polled = false;           // since it was wanted
+  Hints hints;                   // of the poll under way, or the last one; of none while it was not polled
+  std::optional<WallTime> rest;  // until then the API wants no request, as it said when it was last polled
+  std::optional<Pace> pace;      // where the interval is adaptive
   // Of the last good poll: items without an id, and ids that were there before.
   std::size_t skipped = 0;
   std::size_t repeated = 0;
@@ -101,6 +102,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   [[nodiscard]] SecretText request_of(const ChannelPoll& poll) const;
   void on_reply(const std::string& name, PluginReply reply);
   void finished(const std::string& name, const Schedule& schedule, const PollVerdict& verdict);
+  // Of a poll that counts for nothing else: what the API asked for. How long until the next one, `delay` at least.
+  [[nodiscard]] Millis keep_rest(ChannelPoll& poll, Millis delay);
   // A poll that was under way when its channel ended changes nothing about that.
   bool stays_ended(const ChannelPoll& poll);
   void quicken(ChannelPoll& poll);

@@ -107,10 +107,9 @@ Millis delay_after_failure(Millis interval, unsigned failures, const Hints& hint
   return longest(jittered, hints);
 }
 
-std::optional<WallTime> rest_asked_for(Millis interval, const Schedule& schedule, const Hints* hints) {
-  if (schedule.failures == 0 || !schedule.last_poll || !schedule.not_before) return std::nullopt;
-  if (hints != nullptr && hints->retry_after) return *schedule.last_poll + *hints->retry_after;
-  if (hints != nullptr) return std::nullopt;
+std::optional<WallTime> rest_asked_for(Millis interval, const Schedule& schedule) {
+  if (!schedule.last_poll) return schedule.not_before;
+  if (schedule.failures == 0 || !schedule.not_before) return std::nullopt;
   const bool beyond_backoff = *schedule.not_before - *schedule.last_poll > std::max(longest_backoff, interval);
   return beyond_backoff ? schedule.not_before : std::nullopt;
 }
