@@ -127,7 +127,9 @@ void Fetcher::Impl::on_reply(const std::string& name, PluginReply reply) {
   }
   if (reply.kind == PluginReply::Kind::retry) {
     poll.in_flight = false;
-    if (poll.rest) return plan(poll, keep_rest(poll, Millis(0)));
+    const Millis delay = keep_rest(poll, Millis(0));
+    if (drop_if_unwanted(name)) return;
+    if (delay > Millis(0)) return plan(poll, delay);
     poll.waiting = true;
     if (plugin_state == PluginState::ready) poll_now(poll);
   } else if (reply.kind == PluginReply::Kind::returned && reply.code == RESTREAM_OK) {
