@@ -118,8 +118,8 @@ void Fetcher::Impl::ask_quota(ChannelPoll& poll) {
   };
   turn.wait = [weak = weak_from_this(), name = poll.id.text](WallTime until) {
     const auto self = weak.lock();
-    if (!self) return;
-    if (const auto found = self->polls.find(name); found != self->polls.end())
+    if (!self || self->ended != Reason::none) return;
+    if (const auto found = self->polls.find(name); found != self->polls.end() && !found->second.refused)
       self->tell(found->second, State::limited, Reason::quota,
                  "the quota is used up; the next poll comes when there are calls again", until);
   };

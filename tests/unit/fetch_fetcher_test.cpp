@@ -241,3 +241,31 @@ TEST_CASE("a channel that nobody wants and whose first poll waits for the quota 
   CHECK(world.idle == std::vector<std::string>{other.text});
   CHECK(world.fetcher.channels() == 1);
 }
+
+TEST_CASE("a channel whose params the plugin does not take any more hears nothing of its quota") {
+  World world({.name = "news",
+               .plugin = "news",
+               .poll_interval = 5s,
+               .force_interval = true,
+               .quota = QuotaLimit{.calls = 6, .per = 60s}});
+  world.begin();
+  world.poll();
+  const ChannelId other = *world.fetcher.resolve({{"section", "world"}});
+  world.fetcher.want(other, {});
+  world.core.advance(0ms);
+  world.poll();
+  world.core.advance(5s);
+  REQUIRE(world.calls.size() == 1);
+  world.poll();  // and the other one waits for its turn
+  json narrower = json::parse(metadata_text);
+  narrower["params"]["section"]["enum"] = {"home"};
+  world.load(narrower.dump());
+  REQUIRE(world.heard.back() == other.text + " unavailable refused");
+  while (world.fetcher.poll_soon(world.home().text)) {
+    world.core.advance(0ms);
+    world.poll();
+  }
+  world.core.advance(10s);
+  CHECK(world.heard.back() == world.home().text + " limited quota");
+  CHECK(std::ranges::count(world.heard, other.text + " limited quota") == 0);
+}
