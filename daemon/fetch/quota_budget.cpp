@@ -85,6 +85,7 @@ void Budget::set_terms(Owner owner, std::optional<QuotaLimit> limit, bool whole_
     const std::scoped_lock lock(mutex_);
     if (limits != quota_.limits()) quota_.set_limits(std::move(limits));
     advance_ = least == 0 ? 0 : std::clamp(least / 100, least_advance, most_advance);
+    covered_ = std::min(covered_, advance_);  // there may have been more in advance of a higher limit
   }
   share_time_.reset();
   pump();
@@ -177,6 +178,7 @@ void Budget::pump() {
   if (pumping_) return;
   pumping_ = true;
   bool uncovered = false;
+  std::uint64_t needed = 0;
   while (!queue_.empty()) {
     const Place place = next();
     Channel& channel = channels_.at(place.second);
@@ -201,6 +203,7 @@ void Budget::pump() {
         if (!channel.first) quota_.paced(calls, now);
       } else {
         uncovered = true;
+        needed = calls + calls_of_a_request - 1;
         break;  // goes on when write() has written
       }
     }
@@ -222,7 +225,7 @@ void Budget::pump() {
     uncovered =
         !closed_ && advance_ > 0 && covered_ < advance_ / 2;  // soon; better now than when somebody waits for it
   }
-  if (uncovered) write();
+  if (uncovered) write(needed);
 }
 
 bool Budget::is_closed() {
@@ -233,7 +236,9 @@ bool Budget::is_closed() {
 // Locked. Whether the store knows of so many calls, and some more for redirects.
 bool Budget::covered(unsigned calls) { return advance_ == 0 || covered_ >= calls + calls_of_a_request - 1; }
 
-void Budget::write() {
+// So that the store knows of so many calls in advance, or of the usual number. Never of more: a kill takes them for
+// spent.
+void Budget::write(std::uint64_t needed) {
   if (writing_ || is_closed()) return;
   writing_ = true;
   QuotaRecord record;
@@ -241,7 +246,7 @@ void Budget::write() {
   {
     const std::scoped_lock lock(mutex_);
     record = quota_.record(around_.clock.steady(), around_.clock.wall());
-    grant = advance_;
+    if (advance_ > 0) grant = std::max(advance_, needed) - std::min(std::max(advance_, needed), covered_);
     // What goes out until this is on disk is covered by the record before; what is granted now comes on top.
     record.ahead += covered_ + grant;
   }

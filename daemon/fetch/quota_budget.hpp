@@ -72,7 +72,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
   void wake_at(SteadyTime time);
   void tell_waiting(SteadyTime until);
   bool covered(unsigned calls);
-  void write();
+  void write(std::uint64_t needed = 0);
   [[nodiscard]] bool is_closed();
   [[nodiscard]] unsigned cost_of(const Channel& channel);
 

@@ -106,3 +106,16 @@ TEST_CASE("after too many requests none goes out that was set aside before") {
   world.core.advance(61s);
   CHECK(world.ask());
 }
+
+TEST_CASE("what a kill takes for spent does not grow with each answer that says too many requests") {
+  Paged world(QuotaLimit{.calls = 1000, .per = 24h});
+  for (int i = 0; i < 100; ++i) {
+    const auto allowance = world.ask();
+    REQUIRE(allowance);
+    world.limited(*allowance, 1s);
+    world.finish(*allowance);
+    world.core.advance(2s);
+  }
+  CHECK(world.member->view().left == 900);
+  CHECK(world.kept.ahead <= 16);
+}

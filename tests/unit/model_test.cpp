@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <chrono>
 
 #include "model/channel_id.hpp"
 #include "model/position.hpp"
@@ -54,6 +55,18 @@ TEST_CASE("a pattern that would make a backtracking matcher run for ever is matc
   spec.name = "x";
   spec.pattern = "(a+)+b";
   CHECK_FALSE(canonical_channel("t", std::vector{spec}, {{"x", std::string(1000, 'a')}}));
+}
+
+TEST_CASE("a pattern is compiled once, not for each value that it is asked about") {
+  using Clock = std::chrono::steady_clock;
+  ParamSpec spec;
+  spec.name = "x";
+  const auto begin = Clock::now();
+  for (int i = 0; i < 20; ++i) spec.pattern = "(\\pL{1,100} ){1,9}|[a-z]+";
+  const auto twenty = Clock::now() - begin;
+  const std::vector specs{spec};
+  for (int i = 0; i < 1000; ++i) REQUIRE(canonical_channel("t", specs, {{"x", "sports"}}));
+  CHECK(Clock::now() - begin - twenty < std::max<Clock::duration>(twenty, std::chrono::milliseconds(200)));
 }
 
 TEST_CASE("a query is decoded, and names with an underscore are the daemon's own") {
