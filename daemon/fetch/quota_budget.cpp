@@ -255,11 +255,12 @@ void Budget::write(std::uint64_t needed) {
     const auto self = weak.lock();
     if (!self) return;
     self->writing_ = false;
-    if (!written) return self->wake_at(self->around_.clock.steady() + retry_write);
     {
       const std::scoped_lock lock(self->mutex_);
-      self->covered_ += grant;
+      self->topping_up_ = false;
+      if (written) self->covered_ += grant;
     }
+    if (!written) return self->wake_at(self->around_.clock.steady() + retry_write);
     self->pump();
   });
 }
@@ -357,6 +358,11 @@ bool Budget::take(unsigned& reserved) {
   if (advance_ > 0 && covered_ == 0) return false;
   if (!quota_.take(1, now)) return false;
   if (covered_ > 0) --covered_;
+  // A poll of many pages: core has some more written while the next ones are fetched.
+  if (covered_ < advance_ / 2 && !std::exchange(topping_up_, true))
+    around_.loop.post([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->write();
+    });
   return true;
 }
 

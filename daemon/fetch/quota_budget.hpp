@@ -98,6 +98,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
   Quota quota_;                // GUARDED_BY(mutex_)
   std::uint64_t covered_ = 0;  // GUARDED_BY(mutex_): calls that the store already knows as spent
   std::uint64_t advance_ = 0;  // GUARDED_BY(mutex_): how many it is told in advance; 0: no limit, nothing to keep
+  bool topping_up_ = false;    // GUARDED_BY(mutex_): core was asked to write some more in advance
   bool closed_ = false;        // GUARDED_BY(mutex_)
 };
 

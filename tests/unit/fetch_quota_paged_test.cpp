@@ -119,3 +119,13 @@ TEST_CASE("what a kill takes for spent does not grow with each answer that says 
   CHECK(world.member->view().left == 900);
   CHECK(world.kept.ahead <= 16);
 }
+
+TEST_CASE("a poll of many pages is not cut short by what the disk knows in advance") {
+  Paged world(QuotaLimit{.calls = 500, .per = 24h});
+  const auto allowance = world.ask();
+  REQUIRE(allowance);
+  for (int page = 0; page < 100; ++page) REQUIRE(world.request(*allowance));
+  world.finish(*allowance);
+  CHECK(world.member->view().left == 400);
+  CHECK(world.kept.ahead <= 16);
+}
