@@ -234,7 +234,7 @@ QuotaRecord Quota::record(SteadyTime now, WallTime wall) {
   record.ahead = under_way_;  // they end later than this is written
   if (blocked_) {
     record.api_left = 0;
-    record.api_renews = wall_of(*blocked_);
+    record.api_renews = wall_of(api_left_ && api_free() == 0 ? std::max(*blocked_, api_renews_) : *blocked_);
   } else if (api_left_) {
     record.api_left =  // whoever restores it takes off what is ahead
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, *api_left_ + static_cast<std::int64_t>(under_way_)));
