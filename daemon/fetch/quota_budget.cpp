@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fetch/quota_allowance.hpp"
+
 namespace restream {
 
 namespace {
@@ -14,50 +16,6 @@ constexpr std::uint64_t most_advance = 1000;
 constexpr Millis retry_write{1000};
 constexpr Seconds share_holds{1};
 constexpr double cost_memory = 0.3;  // of the newest poll in the average
-
-class PollAllowance final : public Allowance {
- public:
-  PollAllowance(std::shared_ptr<Budget> budget, Budget::Name channel, unsigned planned, bool paced, bool stops_all)
-      : budget_(std::move(budget)),
-        channel_(std::move(channel)),
-        planned_(planned),
-        paced_(paced),
-        stops_all_(stops_all),
-        reserved_(planned) {}
-
-  bool take() override {
-    const std::scoped_lock lock(mutex_);
-    if (!budget_->take(reserved_)) return false;
-    ++sent_;
-    return true;
-  }
-  void end(unsigned requests) override { budget_->end(requests); }
-  void answered(const std::vector<std::pair<std::string, std::string>>& headers, WallTime now,
-                std::optional<Millis> retry_after, bool limited) override {
-    budget_->answered(read_api_quota(headers, now), limited && stops_all_ ? retry_after : std::nullopt);
-  }
-  void finish() override {
-    unsigned reserved = 0;
-    unsigned sent = 0;
-    {
-      const std::scoped_lock lock(mutex_);
-      std::swap(reserved, reserved_);
-      sent = sent_;
-    }
-    const int more = paced_ ? static_cast<int>(sent) - static_cast<int>(planned_) : 0;
-    budget_->finished(channel_, reserved, sent, more);
-  }
-
- private:
-  std::shared_ptr<Budget> budget_;
-  Budget::Name channel_;
-  const unsigned planned_;
-  const bool paced_;
-  const bool stops_all_;  // too many requests of this poll are too many of all
-  std::mutex mutex_;
-  unsigned reserved_;  // GUARDED_BY(mutex_): counted already, not sent yet
-  unsigned sent_ = 0;  // GUARDED_BY(mutex_)
-};
 
 }  // namespace
 
@@ -91,11 +49,16 @@ void Budget::set_terms(Owner owner, std::optional<QuotaLimit> limit, bool whole_
   pump();
 }
 
-std::vector<Budget::Waiting> Budget::remove(Owner owner) {
-  std::vector<Waiting> waiting;
+std::vector<Budget::Moving> Budget::remove(Owner owner) {
+  std::vector<Moving> moving;
   for (auto& [name, channel] : channels_)
-    if (name.first == owner && channel.turn)
-      waiting.push_back({name, channel.interval, channel.first, std::move(*channel.turn)});
+    if (name.first == owner)
+      moving.push_back({.name = name,
+                        .weight = channel.weight,
+                        .cost = channel.cost,
+                        .interval = channel.interval,
+                        .first = channel.first,
+                        .turn = std::exchange(channel.turn, std::nullopt)});
   std::erase_if(queue_, [owner](const Place& place) { return place.second.first == owner; });
   std::erase_if(channels_, [this, owner](const auto& one) {
     const bool gone = one.first.first == owner;
@@ -104,7 +67,16 @@ std::vector<Budget::Waiting> Budget::remove(Owner owner) {
   });
   owners_.erase(owner);
   share_time_.reset();
-  return waiting;
+  return moving;
+}
+
+void Budget::take_over(Moving one) {
+  Channel& channel = find_or_make(one.name);
+  weights_ += one.weight - channel.weight;
+  channel.weight = one.weight;
+  channel.cost = one.cost;
+  channel.interval = one.interval;
+  if (one.turn) ask(one.name, one.interval, one.first, std::move(*one.turn));
 }
 
 Budget::Channel& Budget::find_or_make(const Name& name) {

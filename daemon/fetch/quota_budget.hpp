@@ -25,14 +25,18 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   // `whole_credential`: see QuotaTerms.
   void set_terms(Owner owner, std::optional<QuotaLimit> limit, bool whole_credential);
-  // Takes a member's channels out, and gives back those that were waiting.
-  struct Waiting {
+  // A channel on its way from one budget to another.
+  struct Moving {
     Name name;
+    double weight = 1;
+    double cost = 1;
     Millis interval{};
     bool first = false;
-    QuotaTurn turn;
+    std::optional<QuotaTurn> turn;  // while it waits
   };
-  std::vector<Waiting> remove(Owner owner);
+  // Takes a member's channels out.
+  std::vector<Moving> remove(Owner owner);
+  void take_over(Moving one);
 
   void ask(const Name& channel, Millis interval, bool first, QuotaTurn turn);
   void hasten(const Name& channel);
