@@ -17,6 +17,15 @@ CoreLoop asio_loop(boost::asio::io_context& io) {
       if (!failed) work();
     });
   };
+  loop.alarm = [&io](std::function<void()> work) -> Alarm {
+    const auto timer = std::make_shared<boost::asio::steady_timer>(io);
+    return [timer, work = std::move(work)](SteadyTime due) {
+      timer->expires_at(due);
+      timer->async_wait([work](const boost::system::error_code& failed) {
+        if (!failed) work();
+      });
+    };
+  };
   return loop;
 }
 

@@ -75,7 +75,7 @@ void Hub::Impl::drop_if_idle(const std::string& id) {
   Channel& channel = found->second;
   for (auto& [_, read] : channel.snapshots)
     for (SnapshotReply& reply : read.readers) reply(std::unexpected(HistoryProblem{true, "the channel has gone"}));
-  if (channel.ever_polled()) records.insert_or_assign(id, std::move(channel.record));
+  if (channel.worth_keeping()) records.insert_or_assign(id, std::move(channel.record));
   numbers.erase(channel.number);
   if (const auto brought = addresses.find(channel.brought_by); brought != addresses.end() && --brought->second == 0)
     addresses.erase(brought);
@@ -286,7 +286,7 @@ void Hub::Impl::keep(const ChannelId& id, const Schedule& schedule) {
   Channel* channel = find(id.text);
   if (channel == nullptr) return;
   channel->record.schedule = schedule;
-  if (schedule.last_poll)
+  if (channel->worth_keeping())
     around.store.write(ScheduleWrite{.channel = id.text, .epoch = channel->record.head.epoch, .schedule = schedule});
 }
 

@@ -84,6 +84,8 @@ struct Channel {
 
   [[nodiscard]] std::size_t demand() const { return subscribers + other_demand; }
   [[nodiscard]] bool ever_polled() const { return record.schedule.last_poll.has_value(); }
+  // Something is known of it that must not be forgotten: what polls told, or that the API wants none yet.
+  [[nodiscard]] bool worth_keeping() const { return ever_polled() || record.schedule.not_before; }
 };
 
 // What a visitor hears who may not see the channel.

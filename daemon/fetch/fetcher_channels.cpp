@@ -95,9 +95,8 @@ void Fetcher::Impl::unwant(const std::string& name) {
   found->second.wanted = false;
   found->second.schedule.last_demand = clock.wall();
   found->second.linger_until = clock.steady() + linger;
-  loop.at(found->second.linger_until, [weak = weak_from_this(), name] {
-    if (const auto self = weak.lock()) self->drop_if_unwanted(name);
-  });
+  leaving.set(name, found->second.linger_until);
+  wake_at(found->second.linger_until);
 }
 
 void Fetcher::Impl::set_quota_terms() {
@@ -119,8 +118,8 @@ void Fetcher::Impl::ask_quota(ChannelPoll& poll) {
   };
   turn.wait = [weak = weak_from_this(), name = poll.id.text](WallTime until) {
     const auto self = weak.lock();
-    if (!self) return;
-    if (const auto found = self->polls.find(name); found != self->polls.end())
+    if (!self || self->ended != Reason::none) return;
+    if (const auto found = self->polls.find(name); found != self->polls.end() && !found->second.refused)
       self->tell(found->second, State::limited, Reason::quota,
                  "the quota is used up; the next poll comes when there are calls again", until);
   };
@@ -148,6 +147,7 @@ bool Fetcher::Impl::drop_if_unwanted(const std::string& name) {
     return false;
   }
   table.clear(name);
+  leaving.clear(name);
   if (quota) quota->leave(name);
   const ChannelId id = poll.id;
   hooks.keep(id, poll.schedule);
@@ -173,24 +173,27 @@ Millis Fetcher::Impl::interval_of(const ChannelPoll& poll) const {
 void Fetcher::Impl::plan(ChannelPoll& poll, Millis delay) {
   const SteadyTime due = clock.steady() + delay;
   table.set(poll.id.text, due);
+  wake_at(due);
+}
+
+void Fetcher::Impl::wake_at(SteadyTime due) {
   if (wake && *wake <= due) return;
+  if (!alarm)
+    alarm = loop.alarm([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->on_wake();
+    });
   wake = due;
-  loop.at(due, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->on_wake();
-  });
+  alarm(due);
 }
 
 void Fetcher::Impl::on_wake() {
   wake.reset();
   const SteadyTime now = clock.steady();
+  while (auto name = leaving.take_due(now)) drop_if_unwanted(*name);
   while (auto name = table.take_due(now))
     if (!drop_if_unwanted(*name)) poll_now(polls.at(*name));
-  const auto next = table.earliest();
-  if (!next) return;
-  wake = next;
-  loop.at(*next, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->on_wake();
-  });
+  if (const auto next = leaving.earliest()) wake_at(*next);
+  if (const auto next = table.earliest()) wake_at(*next);
 }
 
 void Fetcher::Impl::resume_waiting() {
@@ -240,8 +243,8 @@ void Fetcher::Impl::forgive_other_keys(ChannelPoll& poll) {
 }
 
 std::optional<WallTime> Fetcher::Impl::rest_of(const ChannelPoll& poll) const {
-  return rest_asked_for(adaptive ? std::max(interval, adaptive->max) : interval, poll.schedule,
-                        poll.polled ? &poll.hints : nullptr);
+  if (poll.polled) return poll.rest;
+  return rest_asked_for(adaptive ? std::max(interval, adaptive->max) : interval, poll.schedule);
 }
 
 void Fetcher::Impl::retry_unauthorized() {

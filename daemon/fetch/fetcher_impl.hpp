@@ -34,11 +34,12 @@ struct ChannelPoll {
   bool refused = false;                   // the plugin does not take its params any more
   std::shared_ptr<const Metadata> asked;  // of the version that the poll under way was asked of
   std::shared_ptr<Allowance> allowance;
-  std::string name;          // of the poll under way, in the log; empty: none is
-  SteadyTime called;         // when the poll under way began
-  bool polled = false;       // since it was wanted
-  Hints hints;               // of the poll under way, or the last one; of none while it was not polled
-  std::optional<Pace> pace;  // where the interval is adaptive
+  std::string name;              // of the poll under way, in the log; empty: none is
+  SteadyTime called;             // when the poll under way began
+  bool polled = false;           // since it was wanted
+  Hints hints;                   // of the poll under way, or the last one; of none while it was not polled
+  std::optional<WallTime> rest;  // until then the API wants no request, as it said when it was last polled
+  std::optional<Pace> pace;      // where the interval is adaptive
   // Of the last good poll: items without an id, and ids that were there before.
   std::size_t skipped = 0;
   std::size_t repeated = 0;
@@ -78,6 +79,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
   bool drop_if_unwanted(const std::string& name);
   void plan(ChannelPoll& poll, Millis delay);
+  void wake_at(SteadyTime due);
   void set_pace(ChannelPoll& poll);
   [[nodiscard]] Millis interval_of(const ChannelPoll& poll) const;
   void on_wake();
@@ -100,6 +102,8 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   [[nodiscard]] SecretText request_of(const ChannelPoll& poll) const;
   void on_reply(const std::string& name, PluginReply reply);
   void finished(const std::string& name, const Schedule& schedule, const PollVerdict& verdict);
+  // Of a poll that counts for nothing else: what the API asked for. How long until the next one, `delay` at least.
+  [[nodiscard]] Millis keep_rest(ChannelPoll& poll, Millis delay);
   // A poll that was under way when its channel ended changes nothing about that.
   bool stays_ended(const ChannelPoll& poll);
   void quicken(ChannelPoll& poll);
@@ -144,9 +148,11 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   std::unordered_map<std::string, ChannelPoll> polls;
   std::map<std::string, std::string> renamed;  // canonical id today -> the id under which the channel lives
   Timetable table;
+  Timetable leaving;               // when the linger of those that nobody wants is over
   SteadyTime put_off_since;        // when the first of `begun_at_once` was
   unsigned begun_at_once = 0;      // of channels that nobody waits for, within an interval
-  std::optional<SteadyTime> wake;  // the earliest time for which the loop was asked
+  std::optional<SteadyTime> wake;  // what the alarm is set to, which is never later than the earliest of both tables
+  Alarm alarm;                     // null until it is needed
 };
 
 }  // namespace restream

@@ -113,17 +113,23 @@ void Fetcher::Impl::poll_now(ChannelPoll& poll) {
 void Fetcher::Impl::on_reply(const std::string& name, PluginReply reply) {
   ChannelPoll& poll = polls.at(name);  // a channel with a poll in flight is never dropped
   poll.hints = reply.hints;
+  poll.rest.reset();
+  if (reply.hints.retry_after) poll.rest = clock.wall() + *reply.hints.retry_after;
   counts.seconds.add(clock.steady() - poll.called);
   if (poll.allowance) std::exchange(poll.allowance, nullptr)->finish();
   if (log.writes(LogLevel::debug)) log_reply(log, poll, reply, clock.steady());
   if (std::exchange(poll.cancelled, false)) {
     poll.in_flight = false;
     poll.name.clear();
-    if (!drop_if_unwanted(name) && ended == Reason::none) plan(poll, Millis(0));  // somebody came after all
+    const Millis delay = keep_rest(poll, Millis(0));
+    if (!drop_if_unwanted(name) && ended == Reason::none) plan(poll, delay);  // somebody came after all
     return;
   }
   if (reply.kind == PluginReply::Kind::retry) {
     poll.in_flight = false;
+    const Millis delay = keep_rest(poll, Millis(0));
+    if (drop_if_unwanted(name)) return;
+    if (delay > Millis(0)) return plan(poll, delay);
     poll.waiting = true;
     if (plugin_state == PluginState::ready) poll_now(poll);
   } else if (reply.kind == PluginReply::Kind::returned && reply.code == RESTREAM_OK) {
@@ -161,20 +167,33 @@ void Fetcher::Impl::finished(const std::string& name, const Schedule& schedule, 
       if (!drop_if_unwanted(name)) plan(poll, delay);
       return;
     }
-    case PollVerdict::Kind::store_failed:
-      // Not the API's fault: what was fetched is dropped, the state before it stays, and the next poll is an interval
-      // off.
+    case PollVerdict::Kind::store_failed: {
+      // Not the API's fault: what was fetched is dropped, the state before it stays, and the next poll comes when it
+      // would have.
       poll.in_flight = false;
       log.error("a poll could not be written and was dropped",
                 {{"poll", poll.name}, {"channel", name}, {"reason", verdict.problem}});
       if (stays_ended(poll)) return;
-      if (!drop_if_unwanted(name)) plan(poll, interval_of(poll));
-      return;
+      const Millis delay = keep_rest(poll, delay_after_success(interval_of(poll), poll.hints, random()));
+      if (drop_if_unwanted(name)) return;
+      tell(poll, poll.status.state, poll.status.reason, poll.status.message, clock.wall() + delay);
+      return plan(poll, delay);
+    }
     case PollVerdict::Kind::bad_result:
       return fail(poll, {State::failing, Reason::bad_result, verdict.problem});
     case PollVerdict::Kind::api_error:
       return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints, poll.asked->limited_status));
   }
+}
+
+Millis Fetcher::Impl::keep_rest(ChannelPoll& poll, Millis delay) {
+  if (!poll.rest) return delay;
+  const WallTime now = clock.wall();
+  delay = std::max(delay, std::chrono::ceil<Millis>(*poll.rest - now));
+  if (poll.schedule.last_poll) poll.schedule.last_poll = now;  // a good one or not; without one there still is none
+  poll.schedule.not_before = now + delay;
+  hooks.keep(poll.id, poll.schedule);
+  return delay;
 }
 
 // The schedule that was committed with the poll could not know yet that it would find something.

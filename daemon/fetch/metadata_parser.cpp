@@ -1,7 +1,5 @@
 #include "fetch/metadata_parser.hpp"
 
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -83,17 +81,15 @@ ParamSpec param_of(const std::string& name, const json& value) {
   ParamSpec spec;
   spec.name = name;
   spec.required = flag_in(value, "required");
-  spec.pattern = text_in(value, "pattern", false);
+  spec.pattern = Pattern(text_in(value, "pattern", false));
+  if (!spec.pattern.problem().empty())
+    refuse(field + ".pattern", "a regular expression in RE2's syntax: " + spec.pattern.problem());
   spec.description = text_in(value, "description", false);
   if (const auto given = value.find("default"); given != value.end() && !given->is_null())
     spec.default_value = scalar_of(*given, field + ".default");
   if (const auto given = value.find("enum"); given != value.end()) {
     if (!given->is_array()) refuse(field + ".enum", "an array");
     for (const json& one : *given) spec.allowed.push_back(scalar_of(one, field + ".enum"));
-  }
-  if (!spec.pattern.empty()) {
-    const RE2 pattern(spec.pattern, RE2::Quiet);
-    if (!pattern.ok()) refuse(field + ".pattern", "a regular expression in RE2's syntax: " + pattern.error());
   }
   return spec;
 }

@@ -15,6 +15,7 @@ constexpr int parts = 256;
 constexpr int margin_part = 2048;
 constexpr std::uint64_t reserve_percent = 5;
 constexpr Millis longest = std::chrono::hours(24);
+constexpr std::uint64_t most_left = 1'000'000'000'000;  // that an API is believed
 constexpr Millis look_again{20};  // where only calls under way stand in the way: their end is what counts
 
 double millis(SteadyTime::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
@@ -78,7 +79,7 @@ void Quota::add(Window& window, std::uint64_t calls, SteadyTime end) {
 bool Quota::take(unsigned calls, SteadyTime now) {
   if (free_at(calls, now) > now) return false;
   under_way_ += calls;
-  if (api_holds(now)) *api_left_ -= std::min<std::uint64_t>(*api_left_, calls);
+  if (api_holds(now)) *api_left_ -= calls;
   return true;
 }
 
@@ -93,12 +94,17 @@ void Quota::give_back(unsigned calls) {
   if (api_left_) *api_left_ += calls;
 }
 
+bool Quota::still_allows(SteadyTime now) {
+  expire(now);
+  return !blocked_ && api_left_.value_or(0) >= 0;
+}
+
 void Quota::answered(const ApiQuota& said, SteadyTime now) {
   if (said.limit) api_limit_ = said.limit;
   if (!said.left || !said.renews_in) return;
   // Times come in whole seconds; the last one of the old window may go on for nearly one more.
   api_renews_ = now + *said.renews_in + Seconds(1);
-  api_left_ = *said.left - std::min(*said.left, under_way_);
+  api_left_ = static_cast<std::int64_t>(std::min(*said.left, most_left)) - static_cast<std::int64_t>(under_way_);
 }
 
 void Quota::block(SteadyTime until) {
@@ -113,7 +119,7 @@ std::optional<std::uint64_t> Quota::left(SteadyTime now) {
     const std::uint64_t used = window.used + under_way_;
     take_less(window.limit.calls - std::min(window.limit.calls, used));
   }
-  if (api_left_) take_less(*api_left_);
+  if (api_left_) take_less(api_free());
   if (blocked_) take_less(0);
   return least;
 }
@@ -121,7 +127,7 @@ std::optional<std::uint64_t> Quota::left(SteadyTime now) {
 std::optional<std::uint64_t> Quota::left_of(SteadyTime now) {
   expire(now);
   std::optional<std::pair<std::uint64_t, std::optional<std::uint64_t>>> least;  // what is left, of what
-  if (api_left_) least.emplace(*api_left_, api_limit_);
+  if (api_left_) least.emplace(api_free(), api_limit_);
   for (const Window& window : windows_) {
     const std::uint64_t most = window.limit.calls;
     const std::uint64_t left = most - std::min(most, window.used + under_way_);
@@ -157,7 +163,7 @@ SteadyTime Quota::free_at(unsigned calls, SteadyTime now) {
   expire(now);
   SteadyTime free = now;
   for (const Window& window : windows_) free = std::max(free, free_at(window, window.limit.calls, calls, now));
-  if (api_holds(now) && *api_left_ < calls) free = std::max(free, api_renews_);
+  if (api_holds(now) && api_free() < calls) free = std::max(free, api_renews_);
   if (blocked_) free = std::max(free, *blocked_);
   return free;
 }
@@ -195,7 +201,7 @@ double Quota::spacing(SteadyTime now) const {
     }
   }
   if (api_holds(now) && *api_left_ > 0) {
-    const std::uint64_t most = plannable(*api_left_);
+    const std::uint64_t most = plannable(api_free());
     distance = std::max(distance, millis(api_renews_ - now) / static_cast<double>(most));
   }
   return distance;
@@ -206,7 +212,7 @@ double Quota::rate(SteadyTime now) const {
   for (const Window& window : windows_)
     rate = std::min(rate, static_cast<double>(plannable(window.limit.calls)) / millis(lifetime(window.limit)));
   if (api_holds(now))
-    rate = std::min(rate, static_cast<double>(plannable(*api_left_)) / std::max(1.0, millis(api_renews_ - now)));
+    rate = std::min(rate, static_cast<double>(plannable(api_free())) / std::max(1.0, millis(api_renews_ - now)));
   return rate;
 }
 
@@ -228,9 +234,10 @@ QuotaRecord Quota::record(SteadyTime now, WallTime wall) {
   record.ahead = under_way_;  // they end later than this is written
   if (blocked_) {
     record.api_left = 0;
-    record.api_renews = wall_of(*blocked_);
+    record.api_renews = wall_of(api_left_ && api_free() == 0 ? std::max(*blocked_, api_renews_) : *blocked_);
   } else if (api_left_) {
-    record.api_left = *api_left_;
+    record.api_left =  // whoever restores it takes off what is ahead
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, *api_left_ + static_cast<std::int64_t>(under_way_)));
     record.api_renews = wall_of(api_renews_);
   }
   return record;
@@ -250,8 +257,8 @@ void Quota::restore(const QuotaRecord& kept, SteadyTime now, WallTime wall) {
   if (kept.api_renews && *kept.api_renews > wall) {
     api_renews_ = now + std::min<SteadyTime::duration>(
                             std::chrono::duration_cast<SteadyTime::duration>(*kept.api_renews - wall), longest);
-    api_left_ = kept.api_left.value_or(0);
-    *api_left_ -= std::min(*api_left_, kept.ahead);
+    const std::uint64_t left = std::min(kept.api_left.value_or(0), most_left);
+    api_left_ = static_cast<std::int64_t>(left - std::min(left, kept.ahead));
   }
 }
 

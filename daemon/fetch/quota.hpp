@@ -5,6 +5,7 @@
 // ever sees more than the limit. docs/politeness.md has the formulas.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -46,6 +47,9 @@ class Quota {
   bool take(unsigned calls, SteadyTime now);
   void end(unsigned calls, SteadyTime now);  // of those under way: the API has counted them by now
   void give_back(unsigned calls);            // of those under way: they were never sent
+  // Whether one of those that were taken, and not sent yet, may go all the same: what the API has said since then may
+  // leave no room for it.
+  [[nodiscard]] bool still_allows(SteadyTime now);
 
   // An answer has come; `pending` calls of ours are still under way and may or may not be counted in it.
   void answered(const ApiQuota& said, SteadyTime now);
@@ -90,13 +94,17 @@ class Quota {
   [[nodiscard]] SteadyTime free_at(const Window& window, std::uint64_t most, unsigned calls, SteadyTime now) const;
   [[nodiscard]] double spacing(SteadyTime now) const;
   [[nodiscard]] bool api_holds(SteadyTime now) const { return api_left_ && api_renews_ > now; }
+  [[nodiscard]] std::uint64_t api_free() const {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, *api_left_));
+  }
 
   std::vector<QuotaLimit> limits_;
   std::vector<Window> windows_;
   std::vector<Window> kept_;  // of limits that are not known, or not any more
   Use restored_ahead_;
   std::uint64_t under_way_ = 0;
-  std::optional<std::uint64_t> api_left_;
+  // What the API said is left less what is under way: below 0 when more was taken than the API turned out to have.
+  std::optional<std::int64_t> api_left_;
   SteadyTime api_renews_;
   std::optional<std::uint64_t> api_limit_;
   std::optional<SteadyTime> blocked_;

@@ -34,12 +34,12 @@ QuotaMember::~QuotaMember() {
 
 void QuotaMember::set_terms(QuotaTerms terms) {
   const std::shared_ptr<Budget> next = impl_->book->budget(terms.credential);
-  std::vector<Budget::Waiting> waiting;
-  if (impl_->budget && impl_->budget != next) waiting = impl_->budget->remove(this);
+  std::vector<Budget::Moving> moving;
+  if (impl_->budget && impl_->budget != next) moving = impl_->budget->remove(this);
   impl_->terms = std::move(terms);
   impl_->budget = next;
   next->set_terms(this, impl_->terms.limit, impl_->terms.whole_credential);
-  for (Budget::Waiting& one : waiting) next->ask(one.name, one.interval, one.first, std::move(one.turn));
+  for (Budget::Moving& one : moving) next->take_over(std::move(one));
 }
 
 void QuotaMember::ask(const std::string& channel, Millis interval, bool first, QuotaTurn turn) {

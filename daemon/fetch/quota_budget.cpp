@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fetch/quota_allowance.hpp"
+
 namespace restream {
 
 namespace {
@@ -14,50 +16,6 @@ constexpr std::uint64_t most_advance = 1000;
 constexpr Millis retry_write{1000};
 constexpr Seconds share_holds{1};
 constexpr double cost_memory = 0.3;  // of the newest poll in the average
-
-class PollAllowance final : public Allowance {
- public:
-  PollAllowance(std::shared_ptr<Budget> budget, Budget::Name channel, unsigned planned, bool paced, bool stops_all)
-      : budget_(std::move(budget)),
-        channel_(std::move(channel)),
-        planned_(planned),
-        paced_(paced),
-        stops_all_(stops_all),
-        reserved_(planned) {}
-
-  bool take() override {
-    const std::scoped_lock lock(mutex_);
-    if (!budget_->take(reserved_)) return false;
-    ++sent_;
-    return true;
-  }
-  void end(unsigned requests) override { budget_->end(requests); }
-  void answered(const std::vector<std::pair<std::string, std::string>>& headers, WallTime now,
-                std::optional<Millis> retry_after, bool limited) override {
-    budget_->answered(read_api_quota(headers, now), limited && stops_all_ ? retry_after : std::nullopt);
-  }
-  void finish() override {
-    unsigned reserved = 0;
-    unsigned sent = 0;
-    {
-      const std::scoped_lock lock(mutex_);
-      std::swap(reserved, reserved_);
-      sent = sent_;
-    }
-    const int more = paced_ ? static_cast<int>(sent) - static_cast<int>(planned_) : 0;
-    budget_->finished(channel_, reserved, sent, more);
-  }
-
- private:
-  std::shared_ptr<Budget> budget_;
-  Budget::Name channel_;
-  const unsigned planned_;
-  const bool paced_;
-  const bool stops_all_;  // too many requests of this poll are too many of all
-  std::mutex mutex_;
-  unsigned reserved_;  // GUARDED_BY(mutex_): counted already, not sent yet
-  unsigned sent_ = 0;  // GUARDED_BY(mutex_)
-};
 
 }  // namespace
 
@@ -85,16 +43,22 @@ void Budget::set_terms(Owner owner, std::optional<QuotaLimit> limit, bool whole_
     const std::scoped_lock lock(mutex_);
     if (limits != quota_.limits()) quota_.set_limits(std::move(limits));
     advance_ = least == 0 ? 0 : std::clamp(least / 100, least_advance, most_advance);
+    covered_ = std::min(covered_, advance_);  // there may have been more in advance of a higher limit
   }
   share_time_.reset();
   pump();
 }
 
-std::vector<Budget::Waiting> Budget::remove(Owner owner) {
-  std::vector<Waiting> waiting;
+std::vector<Budget::Moving> Budget::remove(Owner owner) {
+  std::vector<Moving> moving;
   for (auto& [name, channel] : channels_)
-    if (name.first == owner && channel.turn)
-      waiting.push_back({name, channel.interval, channel.first, std::move(*channel.turn)});
+    if (name.first == owner)
+      moving.push_back({.name = name,
+                        .weight = channel.weight,
+                        .cost = channel.cost,
+                        .interval = channel.interval,
+                        .first = channel.first,
+                        .turn = std::exchange(channel.turn, std::nullopt)});
   std::erase_if(queue_, [owner](const Place& place) { return place.second.first == owner; });
   std::erase_if(channels_, [this, owner](const auto& one) {
     const bool gone = one.first.first == owner;
@@ -103,7 +67,16 @@ std::vector<Budget::Waiting> Budget::remove(Owner owner) {
   });
   owners_.erase(owner);
   share_time_.reset();
-  return waiting;
+  return moving;
+}
+
+void Budget::take_over(Moving one) {
+  Channel& channel = find_or_make(one.name);
+  weights_ += one.weight - channel.weight;
+  channel.weight = one.weight;
+  channel.cost = one.cost;
+  channel.interval = one.interval;
+  if (one.turn) ask(one.name, one.interval, one.first, std::move(*one.turn));
 }
 
 Budget::Channel& Budget::find_or_make(const Name& name) {
@@ -177,6 +150,7 @@ void Budget::pump() {
   if (pumping_) return;
   pumping_ = true;
   bool uncovered = false;
+  std::uint64_t needed = 0;
   while (!queue_.empty()) {
     const Place place = next();
     Channel& channel = channels_.at(place.second);
@@ -201,6 +175,7 @@ void Budget::pump() {
         if (!channel.first) quota_.paced(calls, now);
       } else {
         uncovered = true;
+        needed = calls + calls_of_a_request - 1;
         break;  // goes on when write() has written
       }
     }
@@ -222,7 +197,7 @@ void Budget::pump() {
     uncovered =
         !closed_ && advance_ > 0 && covered_ < advance_ / 2;  // soon; better now than when somebody waits for it
   }
-  if (uncovered) write();
+  if (uncovered) write(needed);
 }
 
 bool Budget::is_closed() {
@@ -233,7 +208,9 @@ bool Budget::is_closed() {
 // Locked. Whether the store knows of so many calls, and some more for redirects.
 bool Budget::covered(unsigned calls) { return advance_ == 0 || covered_ >= calls + calls_of_a_request - 1; }
 
-void Budget::write() {
+// So that the store knows of so many calls in advance, or of the usual number. Never of more: a kill takes them for
+// spent.
+void Budget::write(std::uint64_t needed) {
   if (writing_ || is_closed()) return;
   writing_ = true;
   QuotaRecord record;
@@ -241,7 +218,7 @@ void Budget::write() {
   {
     const std::scoped_lock lock(mutex_);
     record = quota_.record(around_.clock.steady(), around_.clock.wall());
-    grant = advance_;
+    if (advance_ > 0) grant = std::max(advance_, needed) - std::min(std::max(advance_, needed), covered_);
     // What goes out until this is on disk is covered by the record before; what is granted now comes on top.
     record.ahead += covered_ + grant;
   }
@@ -250,24 +227,27 @@ void Budget::write() {
     const auto self = weak.lock();
     if (!self) return;
     self->writing_ = false;
-    if (!written) return self->wake_at(self->around_.clock.steady() + retry_write);
     {
       const std::scoped_lock lock(self->mutex_);
-      self->covered_ += grant;
+      self->topping_up_ = false;
+      if (written) self->covered_ += grant;
     }
+    if (!written) return self->wake_at(self->around_.clock.steady() + retry_write);
     self->pump();
   });
 }
 
 void Budget::wake_at(SteadyTime time) {
   if (wake_ && *wake_ <= time) return;
+  if (!alarm_)
+    alarm_ = around_.loop.alarm([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) {
+        self->wake_.reset();
+        self->pump();
+      }
+    });
   wake_ = time;
-  around_.loop.at(time, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) {
-      self->wake_.reset();
-      self->pump();
-    }
-  });
+  alarm_(time);
 }
 
 void Budget::tell_waiting(SteadyTime until) {
@@ -337,13 +317,24 @@ void Budget::close() {
 bool Budget::take(unsigned& reserved) {
   const std::scoped_lock lock(mutex_);
   if (closed_) return false;
+  const SteadyTime now = around_.clock.steady();
+  // Of what was set aside goes back what the API has no room for, as it has said since.
+  for (; reserved > 0 && !quota_.still_allows(now); --reserved) {
+    quota_.give_back(1);
+    if (advance_ > 0) ++covered_;
+  }
   if (reserved > 0) {
     --reserved;
     return true;
   }
   if (advance_ > 0 && covered_ == 0) return false;
-  if (!quota_.take(1, around_.clock.steady())) return false;
+  if (!quota_.take(1, now)) return false;
   if (covered_ > 0) --covered_;
+  // A poll of many pages: core has some more written while the next ones are fetched.
+  if (covered_ < advance_ / 2 && !std::exchange(topping_up_, true))
+    around_.loop.post([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->write();
+    });
   return true;
 }
 

@@ -25,14 +25,18 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   // `whole_credential`: see QuotaTerms.
   void set_terms(Owner owner, std::optional<QuotaLimit> limit, bool whole_credential);
-  // Takes a member's channels out, and gives back those that were waiting.
-  struct Waiting {
+  // A channel on its way from one budget to another.
+  struct Moving {
     Name name;
+    double weight = 1;
+    double cost = 1;
     Millis interval{};
     bool first = false;
-    QuotaTurn turn;
+    std::optional<QuotaTurn> turn;  // while it waits
   };
-  std::vector<Waiting> remove(Owner owner);
+  // Takes a member's channels out.
+  std::vector<Moving> remove(Owner owner);
+  void take_over(Moving one);
 
   void ask(const Name& channel, Millis interval, bool first, QuotaTurn turn);
   void hasten(const Name& channel);
@@ -72,7 +76,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
   void wake_at(SteadyTime time);
   void tell_waiting(SteadyTime until);
   bool covered(unsigned calls);
-  void write();
+  void write(std::uint64_t needed = 0);
   [[nodiscard]] bool is_closed();
   [[nodiscard]] unsigned cost_of(const Channel& channel);
 
@@ -85,9 +89,10 @@ class Budget : public std::enable_shared_from_this<Budget> {
   std::map<Owner, Terms> owners_;
   std::map<Name, Channel> channels_;
   std::set<Place> queue_;
-  double virtual_time_ = 0;  // goes on by 1 while each of weight 1 makes one call
-  double weights_ = 0;       // sum over channels_
-  std::optional<SteadyTime> wake_;
+  double virtual_time_ = 0;         // goes on by 1 while each of weight 1 makes one call
+  double weights_ = 0;              // sum over channels_
+  std::optional<SteadyTime> wake_;  // what the alarm is set to
+  Alarm alarm_;                     // null until it is needed
   bool pumping_ = false;
   bool writing_ = false;
   double share_ = 0;  // of weight 1, as of share_time_
@@ -97,6 +102,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
   Quota quota_;                // GUARDED_BY(mutex_)
   std::uint64_t covered_ = 0;  // GUARDED_BY(mutex_): calls that the store already knows as spent
   std::uint64_t advance_ = 0;  // GUARDED_BY(mutex_): how many it is told in advance; 0: no limit, nothing to keep
+  bool topping_up_ = false;    // GUARDED_BY(mutex_): core was asked to write some more in advance
   bool closed_ = false;        // GUARDED_BY(mutex_)
 };
 

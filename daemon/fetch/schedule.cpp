@@ -107,17 +107,18 @@ Millis delay_after_failure(Millis interval, unsigned failures, const Hints& hint
   return longest(jittered, hints);
 }
 
-std::optional<WallTime> rest_asked_for(Millis interval, const Schedule& schedule, const Hints* hints) {
-  if (schedule.failures == 0 || !schedule.last_poll || !schedule.not_before) return std::nullopt;
-  if (hints != nullptr && hints->retry_after) return *schedule.last_poll + *hints->retry_after;
-  if (hints != nullptr) return std::nullopt;
+std::optional<WallTime> rest_asked_for(Millis interval, const Schedule& schedule) {
+  if (!schedule.last_poll) return schedule.not_before;
+  if (schedule.failures == 0 || !schedule.not_before) return std::nullopt;
   const bool beyond_backoff = *schedule.not_before - *schedule.last_poll > std::max(longest_backoff, interval);
   return beyond_backoff ? schedule.not_before : std::nullopt;
 }
 
 Millis delay_of_first(Millis interval, const Schedule& schedule, WallTime now) {
   if (!schedule.not_before) return Millis(0);
-  const auto left = std::chrono::ceil<Millis>(*schedule.not_before - now);
+  // By a clock that has not been set back since, `now` is after the last poll.
+  const WallTime since = std::max(now, schedule.last_poll.value_or(now));
+  const auto left = std::chrono::ceil<Millis>(*schedule.not_before - since);
   return std::clamp(left, Millis(0), std::max(longest_hint, interval));
 }
 

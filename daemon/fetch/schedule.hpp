@@ -35,12 +35,14 @@ Millis delay_after_success(Millis interval, const Hints& hints, double random);
 // where that is longer), between half and all of it by `random`, but never less than the interval or the hints.
 Millis delay_after_failure(Millis interval, unsigned failures, const Hints& hints, double random);
 
-// Until when the API of a poll that failed has asked for no request. Hints are not kept over a restart; without them
-// (null) only what is longer than any backoff can be told. `interval`: the longest that there may be.
-std::optional<WallTime> rest_asked_for(Millis interval, const Schedule& schedule, const Hints* hints);
+// Until when the API has asked for no request, as far as what is kept over a restart tells: after a failure only what
+// is longer than any backoff does, and of a channel that was never polled nothing else is kept. `interval`: the longest
+// that there may be.
+std::optional<WallTime> rest_asked_for(Millis interval, const Schedule& schedule);
 
 // For a channel that is wanted now: how long until its first poll. Zero unless its interval, a backoff or a Retry-After
-// still runs. A clock that was set back cannot make it longer than 24 hours (or the interval, where that is longer).
+// still runs. A clock that was set back cannot make it longer than it was at the end of the last poll; nor than 24
+// hours (or the interval, where that is longer).
 Millis delay_of_first(Millis interval, const Schedule& schedule, WallTime now);
 
 }  // namespace restream

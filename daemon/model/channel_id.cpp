@@ -1,7 +1,5 @@
 #include "model/channel_id.hpp"
 
-#include <re2/re2.h>
-
 #include <algorithm>
 
 namespace restream {
@@ -39,9 +37,8 @@ std::expected<void, ParamError> check_value(const ParamSpec& spec, const std::st
     for (const std::string& one : spec.allowed) allowed += (allowed.empty() ? "" : ", ") + one;
     return std::unexpected(ParamError{"param '" + spec.name + "' must be one of: " + allowed});
   }
-  // RE2 runs in linear time, so that neither a plugin's pattern nor a subscriber's value can stall the daemon.
-  if (!spec.pattern.empty() && !RE2::FullMatch(value, RE2(spec.pattern, RE2::Quiet)))
-    return std::unexpected(ParamError{"param '" + spec.name + "' must match the pattern " + spec.pattern});
+  if (!spec.pattern.matches(value))
+    return std::unexpected(ParamError{"param '" + spec.name + "' must match the pattern " + spec.pattern.text()});
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/clock.hpp"
+#include "model/pattern.hpp"
 
 namespace restream {
 
@@ -15,7 +16,7 @@ struct ParamSpec {
   std::string name;
   bool required = false;
   std::optional<std::string> default_value;
-  std::string pattern;               // RE2 syntax, matched against the whole value; empty: anything
+  Pattern pattern;                   // matched against the whole value
   std::vector<std::string> allowed;  // `enum`; empty: anything
   std::string description;
 };

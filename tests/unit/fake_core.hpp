@@ -4,6 +4,8 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "ops/core_loop.hpp"
@@ -15,7 +17,8 @@ class FakeCore {
   [[nodiscard]] CoreLoop loop() {
     return {
         .post = [this](std::move_only_function<void()> work) { posted_.push_back(std::move(work)); },
-        .at = [this](SteadyTime due, std::move_only_function<void()> work) { timed_.emplace(due, std::move(work)); }};
+        .at = [this](SteadyTime due, std::move_only_function<void()> work) { timed_.emplace(due, std::move(work)); },
+        .alarm = [this](std::function<void()> work) { return alarm(std::move(work)); }};
   }
   [[nodiscard]] Clock clock() {
     return {.steady = [this] { return now_; },
@@ -47,15 +50,31 @@ class FakeCore {
     now_ = end;
   }
 
+  // That wait for their time.
+  [[nodiscard]] std::size_t timers() const { return timed_.size(); }
+
   // The wall clock alone jumps.
   void set_wall_back(Seconds by) { wall_offset_ -= by; }
   void set_wall_forward(Seconds by) { wall_offset_ += by; }
 
  private:
+  using Timed = std::multimap<SteadyTime, std::move_only_function<void()>>;
+
+  Alarm alarm(std::function<void()> work) {
+    const auto set = std::make_shared<std::optional<Timed::iterator>>();
+    return [this, set, work = std::move(work)](SteadyTime due) {
+      if (*set) timed_.erase(**set);
+      *set = timed_.emplace(due, [set, work] {
+        set->reset();
+        work();
+      });
+    };
+  }
+
   SteadyTime now_{};
   Seconds wall_offset_{0};
   std::deque<std::move_only_function<void()>> posted_;
-  std::multimap<SteadyTime, std::move_only_function<void()>> timed_;
+  Timed timed_;
 };
 
 }  // namespace restream

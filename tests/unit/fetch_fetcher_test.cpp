@@ -1,4 +1,5 @@
 // A fetcher's polls: when each comes, what is asked, and what people hear of it.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "fetch_world.hpp"
@@ -197,4 +198,74 @@ TEST_CASE("a call that nobody waits for any more is cancelled, and what comes of
     CHECK(world.idle.empty());
     CHECK(world.calls.size() == 1);
   }
+}
+
+TEST_CASE("a channel that nobody wants ends with its call, however that ends") {
+  World world;
+  world.begin();
+  const std::string home = world.home().text;
+  world.cancels = false;
+  world.fetcher.unwant(home);
+  world.core.advance(61s);
+  REQUIRE(world.idle.empty());
+  SECTION("it is lost, and the plugin goes on") { world.answer_kind(PluginReply::Kind::retry); }
+  SECTION("it is lost, and the plugin is being restarted") {
+    world.fetcher.plugin_changed(PluginState::restarting, "signal 11");
+    world.answer_kind(PluginReply::Kind::retry);
+  }
+  SECTION("it is lost, and the plugin is gone") {
+    world.fetcher.plugin_changed(PluginState::removed, "news.so was removed");
+    world.answer_kind(PluginReply::Kind::retry);
+  }
+  SECTION("it crashes") { world.answer_kind(PluginReply::Kind::crashed); }
+  SECTION("its result is committed") { world.poll(); }
+  SECTION("its result cannot be written") {
+    world.answer("{}");
+    world.commit({.kind = PollVerdict::Kind::store_failed, .problem = "disk full"});
+  }
+  CHECK(world.idle == std::vector<std::string>{home});
+  CHECK(world.fetcher.channels() == 0);
+  CHECK(world.calls.empty());
+}
+
+TEST_CASE("a channel that nobody wants and whose first poll waits for the quota ends after its linger") {
+  World world({.name = "news", .plugin = "news", .quota = QuotaLimit{.calls = 1, .per = 24h}});
+  world.begin();
+  world.poll();
+  const ChannelId other = *world.fetcher.resolve({{"section", "world"}});
+  world.fetcher.want(other, {});
+  world.core.advance(1s);
+  REQUIRE(world.last.reason == Reason::quota);
+  world.fetcher.unwant(other.text);
+  world.core.advance(60s);
+  CHECK(world.idle == std::vector<std::string>{other.text});
+  CHECK(world.fetcher.channels() == 1);
+}
+
+TEST_CASE("a channel whose params the plugin does not take any more hears nothing of its quota") {
+  World world({.name = "news",
+               .plugin = "news",
+               .poll_interval = 5s,
+               .force_interval = true,
+               .quota = QuotaLimit{.calls = 6, .per = 60s}});
+  world.begin();
+  world.poll();
+  const ChannelId other = *world.fetcher.resolve({{"section", "world"}});
+  world.fetcher.want(other, {});
+  world.core.advance(0ms);
+  world.poll();
+  world.core.advance(5s);
+  REQUIRE(world.calls.size() == 1);
+  world.poll();  // and the other one waits for its turn
+  json narrower = json::parse(metadata_text);
+  narrower["params"]["section"]["enum"] = {"home"};
+  world.load(narrower.dump());
+  REQUIRE(world.heard.back() == other.text + " unavailable refused");
+  while (world.fetcher.poll_soon(world.home().text)) {
+    world.core.advance(0ms);
+    world.poll();
+  }
+  world.core.advance(10s);
+  CHECK(world.heard.back() == world.home().text + " limited quota");
+  CHECK(std::ranges::count(world.heard, other.text + " limited quota") == 0);
 }

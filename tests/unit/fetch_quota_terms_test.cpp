@@ -164,6 +164,26 @@ TEST_CASE("who waits for calls of one credential goes on with another's when the
   CHECK(gone);
 }
 
+TEST_CASE("channels keep their part in a budget when the key changes") {
+  Book world;
+  const auto member = world.book.join();
+  const auto with_key = [](const std::string& value) {
+    return terms(with_keys({"k"}), {{"k", SecretText(value)}}, "https://a.example",
+                 QuotaLimit{.calls = 1000, .per = 24h});
+  };
+  member->set_terms(with_key("old"));
+  for (const std::string channel : {"crowd", "one"}) {
+    member->set_subscribers(channel, channel == "crowd" ? 64 : 1);
+    world.core.advance(10min);
+    CHECK(world.poll(*member, channel));
+  }
+  member->set_terms(with_key("new"));
+  const Millis crowd = member->stretched("crowd", 1s);
+  const Millis one = member->stretched("one", 1s);
+  CHECK(crowd > 80s);
+  CHECK(one > 6 * crowd);
+}
+
 TEST_CASE("the mark of a fetcher's keys is that of the values of those that it declares") {
   const auto mark = [](const Metadata& metadata, const Keys& keys) {
     return keys_mark(metadata, keys, [](const std::string& secret) {

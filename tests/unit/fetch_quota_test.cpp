@@ -129,6 +129,16 @@ TEST_CASE("what the API says is left is believed when it is less") {
   CHECK(call(unlimited, at(10s)));
 }
 
+TEST_CASE("when the API has nothing left for longer than it asked to be left alone, a restart knows the longer time") {
+  Quota before;
+  before.answered({.limit = 50, .left = 0, .renews_in = 1h}, at(0s));
+  before.block(at(60s));
+  Quota after;
+  after.restore(before.record(at(0s), wall), at(0s), wall);
+  CHECK_FALSE(call(after, at(61s)));
+  CHECK(call(after, at(1h + 2s)));
+}
+
 TEST_CASE("what is left is said with the limit that it is left of") {
   Quota quota;
   CHECK_FALSE(quota.left_of(at(0s)));

@@ -77,6 +77,20 @@ TEST_CASE("a clock that was set back by a year delays nothing by more than a day
   CHECK(delay_of_first(100s, schedule, now) == 24h);
 }
 
+TEST_CASE("a clock that was set back delays nothing by more than was left to wait at the last poll") {
+  Schedule schedule;
+  const WallTime now{Seconds(1000000)};
+  schedule.last_poll = now + 5h;
+  schedule.not_before = *schedule.last_poll + 100s;
+  CHECK(delay_of_first(100s, schedule, now) == 100s);
+  schedule.not_before = *schedule.last_poll + 3h;
+  CHECK(delay_of_first(100s, schedule, now) == 3h);
+  // Set back by less than the time that has passed since.
+  schedule.last_poll = now - 20s;
+  schedule.not_before = now + 80s;
+  CHECK(delay_of_first(100s, schedule, now) == 80s);
+}
+
 TEST_CASE("a timetable gives names back in the order of their times, each once") {
   Timetable table;
   const SteadyTime start{};

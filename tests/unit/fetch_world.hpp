@@ -49,7 +49,7 @@ struct World {
     h.call = [this](PluginCall call) { calls.push_back(std::move(call)); };
     h.cancel = [this](const std::string& poll) {
       cancelled.push_back(poll);
-      return true;
+      return cancels;
     };
     h.polled = [this](Polled polled) { results.push_back(std::move(polled)); };
     h.status = [this](const ChannelId& id, const Status& status, bool transition) {
@@ -133,6 +133,7 @@ struct World {
   Status last;
   Schedule kept;
   int settled = 0;
+  bool cancels = true;  // false: the plugin has not begun with the call
   std::expected<Introduction, NoIntroduction> introduced;
   std::unique_ptr<QuotaBook> book;  // null: nothing is counted
   Fetcher fetcher;

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <future>
 #include <memory>
@@ -353,4 +354,31 @@ TEST_CASE("A result that is known to change nothing is answered while the store 
   world.run_until([&] { return deciding.has_value(); });
   REQUIRE(deciding->events != nullptr);
   CHECK(deciding->events->events.at(0).change.kind == ChangeKind::removed_item);
+}
+
+TEST_CASE("a pause before the first poll of a channel is kept over a time when nobody follows it, and on disk") {
+  std::atomic<bool> on_disk = false;
+  World world;
+  const ChannelId id = make_channel_id("news", {});
+  const WallTime until(Seconds(4'000'000'000));
+  Form form;
+  const auto attached = world.attach();
+  REQUIRE(attached);
+  world.hub.keep(id, {.not_before = until});
+  world.feed.detach(0, attached->channel, form);
+  world.run_until([&] { return world.demand.back() == "unwant news"; });
+  world.hub.idle(id);
+  REQUIRE(world.attach());
+  CHECK(world.wanted_with.not_before == until);
+  CHECK_FALSE(world.wanted_with.last_poll);
+
+  world.run_until([&] {
+    world.store.read(
+        [&](Store& store) {
+          const auto record = store.channel("news");
+          if (record && record->schedule.not_before == until) on_disk = true;
+        },
+        [](const std::string&) {});
+    return on_disk.load();
+  });
 }

@@ -49,7 +49,8 @@ struct World {
       if (fetcher != "news") return std::unexpected(FeedError{"unknown_channel", "no"});
       return make_channel_id(fetcher, params);
     };
-    h.want = [this](const ChannelId& id, const Schedule&, bool waits) {
+    h.want = [this](const ChannelId& id, const Schedule& known, bool waits) {
+      wanted_with = known;
       demand.push_back((waits ? "want " : "want without haste ") + id.text);
     };
     h.unwant = [this](const ChannelId& id) { demand.push_back("unwant " + id.text); };
@@ -133,6 +134,7 @@ struct World {
   boost::asio::io_context io;
   StoreThread store{std::make_unique<MemoryStore>()};
   bool settled = true;
+  Schedule wanted_with;  // of the channel that was wanted last
   std::vector<std::string> demand;
   std::vector<std::shared_ptr<const Announcement>> announced;
   std::vector<StatusAnnouncement> statuses;

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <chrono>
 
 #include "model/channel_id.hpp"
 #include "model/position.hpp"
@@ -13,7 +14,7 @@ std::vector<ParamSpec> sections() {
   section.default_value = "home";
   ParamSpec id;
   id.name = "id";
-  id.pattern = "[0-9]+";
+  id.pattern = Pattern("[0-9]+");
   return {section, id};
 }
 
@@ -52,8 +53,20 @@ TEST_CASE("params that are unknown, repeated, malformed, too long or missing are
 TEST_CASE("a pattern that would make a backtracking matcher run for ever is matched at once") {
   ParamSpec spec;
   spec.name = "x";
-  spec.pattern = "(a+)+b";
+  spec.pattern = Pattern("(a+)+b");
   CHECK_FALSE(canonical_channel("t", std::vector{spec}, {{"x", std::string(1000, 'a')}}));
+}
+
+TEST_CASE("a pattern is compiled once, not for each value that it is asked about") {
+  using Clock = std::chrono::steady_clock;
+  ParamSpec spec;
+  spec.name = "x";
+  const auto begin = Clock::now();
+  for (int i = 0; i < 3; ++i) spec.pattern = Pattern("(\\pL{1,20} ){1,3}|[a-z]+");
+  const auto three = Clock::now() - begin;
+  const std::vector specs{spec};
+  for (int i = 0; i < 1000; ++i) REQUIRE(canonical_channel("t", specs, {{"x", "sports"}}));
+  CHECK(Clock::now() - begin - three < std::max<Clock::duration>(three, std::chrono::milliseconds(200)));
 }
 
 TEST_CASE("a query is decoded, and names with an underscore are the daemon's own") {
