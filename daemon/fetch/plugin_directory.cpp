@@ -72,6 +72,11 @@ struct PluginDirectory::Impl : std::enable_shared_from_this<Impl> {
     if (const auto due = remember_verdict(known, name, reason)) look_at(*due);
   }
 
+  [[nodiscard]] bool may_load(const std::string& name) const {
+    const auto found = known.find(name);
+    return found != known.end() && !found->second.gone && found->second.problem.empty();
+  }
+
   Surroundings around;
   std::filesystem::path directory;
   std::function<void(FileAction)> act;
@@ -89,5 +94,6 @@ PluginDirectory::~PluginDirectory() = default;
 void PluginDirectory::start() { impl_->look(true); }
 void PluginDirectory::rescan() { impl_->look(); }
 void PluginDirectory::failed(const std::string& name, const std::string& reason) { impl_->failed(name, reason); }
+bool PluginDirectory::may_load(const std::string& name) const { return impl_->may_load(name); }
 
 }  // namespace restream

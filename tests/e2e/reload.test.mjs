@@ -5,7 +5,8 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BUILD, curl, Daemon, eventually, run, seconds, startUpstream } from "./harness.mjs";
+import { BUILD, curl, Daemon, eventually, run, seconds, sleep, startUpstream } from "./harness.mjs";
+import { fetcher, file, following, hosts, overwrite, start } from "./hot.mjs";
 
 const upstream = await startUpstream();
 const count = (daemon, pattern) => [...daemon.log().matchAll(new RegExp(pattern, "g"))].length;
@@ -181,4 +182,26 @@ test("a configuration that is not right changes nothing, and the log says where"
   await socket.waitFor("new_item", ({ id }) => id === "b");
   await reload(daemon, next);
   await eventually(async () => (await daemon.get("/fetchers/second-list")).status === 200, { what: "the fetcher", within: seconds(5) });
+});
+
+test("a plugin file that is refused for its permissions stays refused, whatever becomes of the configuration", async () => {
+  const daemon = await start(upstream);
+  overwrite(daemon, "v1");
+  chmodSync(file(daemon), 0o664);
+  await daemon.waitForLine(/plugin refused.*its group/);
+  const next = structuredClone(daemon.config);
+  next.fetchers.hot.poll_interval = "200ms";
+  await reload(daemon, next);
+  next.fetchers.twin = { ...next.fetchers.hot, plugin: "hot" };
+  await reload(daemon, next);
+  await sleep(1500);
+  assert.deepEqual(hosts(daemon), []);
+  for (const name of ["hot", "twin"]) {
+    const { health } = await fetcher(daemon, name);
+    assert.deepEqual([health.state, health.reason], ["unavailable", "refused"], name);
+    assert.match(health.last_error, /its group/);
+  }
+  chmodSync(file(daemon), 0o644);
+  await eventually(async () => (await fetcher(daemon)).health.state === "live", { what: "hot" });
+  await following(upstream, daemon, "mended");
 });
