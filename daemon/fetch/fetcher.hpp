@@ -110,6 +110,8 @@ class Fetcher {
   void reconfigure(FetcherSettings settings);
   // No version has been asked yet to introduce itself under the settings there are.
   [[nodiscard]] bool is_newcomer() const;
+  // Another one for each settings that it was given.
+  [[nodiscard]] std::uint64_t settings_number() const;
   // The configuration has it no more: its channels end, as when its plugin is removed, until it is reconfigured.
   void dismiss();
 

@@ -6,7 +6,7 @@ import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { BUILD, curl, Daemon, eventually, run, seconds, sleep, startUpstream } from "./harness.mjs";
-import { fetcher, file, following, hosts, overwrite, start } from "./hot.mjs";
+import { by, fetcher, file, following, hosts, overwrite, rename, start } from "./hot.mjs";
 
 const upstream = await startUpstream();
 const count = (daemon, pattern) => [...daemon.log().matchAll(new RegExp(pattern, "g"))].length;
@@ -204,4 +204,40 @@ test("a plugin file that is refused for its permissions stays refused, whatever 
   chmodSync(file(daemon), 0o644);
   await eventually(async () => (await fetcher(daemon)).health.state === "live", { what: "hot" });
   await following(upstream, daemon, "mended");
+});
+
+// The configuration of a daemon whose plugin is being replaced: the new version has been asked to introduce itself, and
+// takes a second for that.
+async function beginReplacing(name) {
+  const daemon = await start(upstream, "v1");
+  const client = await following(upstream, daemon, name);
+  rename(daemon, "late");
+  await eventually(() => count(daemon, "plugin loaded") === 2, { what: "the new version" });
+  return { daemon, client, next: structuredClone(daemon.config) };
+}
+
+test("an origin that changes while a new version introduces itself is where its requests go", async () => {
+  const other = await startUpstream();
+  await other.setList("between", [{ id: "1" }]);
+  const { daemon, client, next } = await beginReplacing("between");
+  next.fetchers.hot.origin = other.url;
+  await reload(daemon, next);
+  await client.waitFor("updated_item", by("9"));
+  await other.setList("between", [{ id: "1" }, { id: "elsewhere" }]);
+  await client.waitFor("new_item", ({ id, item }) => id === "elsewhere" && item.by === "9");
+  await other.stop();
+});
+
+test("a fetcher that is disabled while a new version introduces itself stays disabled", async () => {
+  const { daemon, client, next } = await beginReplacing("asleep");
+  next.fetchers.hot.enabled = false;
+  await reload(daemon, next);
+  await client.waitFor("status", ({ reason }) => reason === "disabled");
+  await daemon.waitForLine(/plugin replaced/);
+  const asked = (await upstream.requests("/list/asleep")).length;
+  await sleep(1000);
+  assert.equal((await upstream.requests("/list/asleep")).length, asked);
+  next.fetchers.hot.enabled = true;
+  await reload(daemon, next);
+  await client.waitFor("updated_item", by("9"));
 });
