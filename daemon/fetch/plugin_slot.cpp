@@ -179,6 +179,7 @@ void PluginSlot::introduce_to_newcomers() {
                      // Configured anew since, or given to another plugin: then it was asked again, or is to be.
                      if (std::ranges::count(self->to_be_asked(), std::pair(fetcher, settings)) == 0) return;
                      if (answer) {
+                       self->current_->label = answer->metadata->version;
                        fetcher->adopt(std::move(*answer));
                      } else if (!answer.error().lost) {
                        fetcher->refuse(answer.error().reason);

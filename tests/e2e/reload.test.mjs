@@ -240,4 +240,7 @@ test("a fetcher that is disabled while a new version introduces itself stays dis
   next.fetchers.hot.enabled = true;
   await reload(daemon, next);
   await client.waitFor("updated_item", by("9"));
+  // What was taken over without anybody to ask tells its version now.
+  const shown = async () => (await daemon.get("/channels/restream-status")).json.items.find(({ id }) => id === "host/hot")?.item;
+  await eventually(async () => (await shown())?.version === "9", { what: "the version" });
 });
