@@ -342,7 +342,7 @@ std::string Fetchers::to_do() const {
   for (const auto& [name, entry] : impl_->fetchers) {
     const std::string key = entry.fetcher->missing_key();
     if (key.empty()) return {};  // one that works: the others may be there for nothing
-    if (first.empty()) first = "restream-keys set " + name + " " + key;
+    if (first.empty()) first = impl_->hooks.set_key(name, key);
   }
   return first;
 }
