@@ -194,7 +194,8 @@ TEST_CASE("a passphrase comes as the first line of standard input, and the rest 
   CHECK(with({"get", "nyt-top", "api-key", "--reveal"}, "correct horse").out == "the value\n");
   const Outcome wrong = with({"list"}, "correct horsf\n");
   CHECK(wrong.code == 4);
-  CHECK(has(wrong.err, "wrong master key, or the header was altered"));
+  CHECK(has(wrong.err, "wrong master key, or the header was altered: the passphrase does not open it"));
+  CHECK(has(wrong.err, "run the command again and give the passphrase anew"));
   CHECK(with({"rekey"}, "correct horse\n").code == 2);
   CHECK(with({"rekey"}, "correct horse\nbattery staple\n").code == 0);
   CHECK(with({"list"}, "correct horse\n").code == 4);
