@@ -101,10 +101,6 @@ std::expected<std::string, KeysError> seal_store(Header header, const Secret& ke
 
 std::expected<StoreFile, KeysError> read_store_file(const std::string& path, const Owners& owners) {
   auto file = open_private(path, "the keystore", owners, Check::private_file);
-  if (!file && file.error().kind == KeysErrorKind::missing) {
-    return std::unexpected(
-        KeysError{KeysErrorKind::missing, file.error().message + ". `restream-keys init` makes one"});
-  }
   if (!file) return std::unexpected(std::move(file.error()));
   // One byte more than allowed is enough to know: parse_file() refuses it, and nobody reads gigabytes.
   auto bytes = read_text(file->fd.get(), path, kMaxFileSize, KeysErrorKind::damaged);
