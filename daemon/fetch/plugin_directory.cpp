@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <optional>
 #include <set>
@@ -73,8 +74,10 @@ struct PluginDirectory::Impl : std::enable_shared_from_this<Impl> {
   }
 
   [[nodiscard]] bool may_load(const std::string& name) const {
-    const auto found = known.find(name);
-    return found != known.end() && !found->second.gone && found->second.problem.empty();
+    const DirectoryView there = scan_plugins(directory, geteuid());
+    return there.problem.empty() && std::ranges::any_of(there.files, [&name](const SeenFile& file) {
+             return file.name == name && file.problem.empty();
+           });
   }
 
   Surroundings around;
