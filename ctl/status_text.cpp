@@ -47,10 +47,10 @@ std::string quota_of(const json& fetcher) {
 }
 
 // What to do about it, or else what went wrong last.
-std::string note_of(const json& fetcher, const std::string& name) {
+std::string note_of(const json& fetcher, const std::string& name, const std::string& keys_command) {
   if (const auto keys = fetcher.find("keys"); keys != fetcher.end())
     for (const auto& [key, state] : keys->items())
-      if (state == "missing") return "set its key: restream-keys set " + name + " " + key;
+      if (state == "missing") return "set its key: " + keys_command + " set " + name + " " + key;
   const json& health = fetcher.at("health");
   if (word(health, "reason") == "held") return "it crashed too often: restreamctl release " + name;
   return word(health, "last_error", "");
@@ -73,7 +73,7 @@ std::string status_text(const nlohmann::json& status) {
     const json& health = one.at("health");
     const std::string name = word(one, "name");
     fetchers.push_back({name, word(health, "state"), word(one, "channels"), word(health, "restarts"), quota_of(one),
-                        note_of(one, name)});
+                        note_of(one, name, word(status, "keys_command", "restream-keys"))});
   }
   out += fetchers.size() > 1 ? table(fetchers) : "no fetchers: drop a plugin into the plugins directory\n";
   std::vector<Row> channels{{"CHANNEL", "STATE", "ITEMS", "SUBSCRIBERS", "LAST POLL", "NEXT POLL"}};

@@ -89,6 +89,7 @@ struct Daemon::Impl {
                    .clock = clock,
                    .version = version,
                    .address = [this] { return (config.listen.tls ? "https://" : "http://") + address_text(); },
+                   .keys_command = [this] { return keys_command(config.keys); },
                    .reload = [this] { return reloading.all(); },
                    .backup = [this](OperatorParts::Done done) { make_backup(std::move(done)); }}),
         control(
@@ -167,6 +168,7 @@ struct Daemon::Impl {
     hooks.idle = [this](const ChannelId& id) { hub.idle(id); };
     hooks.join_quota = [this] { return quota_book.join(); };
     hooks.name_credential = [this](const std::string& secret) { return hash.name(secret); };
+    hooks.set_key = [this](const auto& fetcher, const auto& key) { return set_command(config.keys, fetcher, key); };
     hooks.settled = [this] {
       pin_channels();
       hub.fetcher_settled();

@@ -68,6 +68,7 @@ struct Operator::Impl : std::enable_shared_from_this<Operator::Impl> {
                 {"pid", ::getpid()},
                 {"uptime", std::chrono::duration_cast<Seconds>(parts.clock.steady() - started).count()},
                 {"address", parts.address()},
+                {"keys_command", parts.keys_command()},
                 {"ready", ready.ready},
                 {"reason", ready.reason}};
     out.update(json::parse(parts.fetchers.describe(std::nullopt).value_or("{}")));

@@ -18,7 +18,8 @@ struct OperatorParts {
   Fetchers& fetchers;
   Clock clock;
   std::string version;
-  std::function<std::string()> address;  // "http://127.0.0.1:8080"
+  std::function<std::string()> address;       // "http://127.0.0.1:8080"
+  std::function<std::string()> keys_command;  // "restream-keys", with the options that lead to the daemon's keystore
   // Reads everything anew. Gives a sentence, or what is wrong.
   std::function<std::expected<std::string, std::string>()> reload;
   // Copies the state; `done` is called on core, with a sentence or what is wrong.

@@ -7,10 +7,6 @@
 namespace restream::host {
 namespace {
 
-constexpr std::size_t most_output = 24U << 20U;
-constexpr std::size_t most_request = 16U << 20U;
-constexpr std::size_t most_log_line = 4096;
-
 // The daemon ends requests before the call's deadline. Should it not, this does, and leaves the plugin time to return.
 std::chrono::steady_clock::time_point http_deadline(std::int64_t deadline_ns) {
   using namespace std::chrono;
@@ -28,9 +24,9 @@ bool is_null(restream_text text) { return text.data == nullptr && text.size != 0
 
 // At most 4 KiB, without half a character at the end.
 std::string_view cut(std::string_view line) {
-  if (line.size() <= most_log_line) return line;
-  std::size_t size = most_log_line;
-  while (size > most_log_line - 4 && (static_cast<unsigned char>(line[size]) & 0xC0U) == 0x80U) --size;
+  if (line.size() <= wire::max_log_line) return line;
+  std::size_t size = wire::max_log_line;
+  while (size > wire::max_log_line - 4 && (static_cast<unsigned char>(line[size]) & 0xC0U) == 0x80U) --size;
   return line.substr(0, size);
 }
 
@@ -44,17 +40,17 @@ std::expected<wire::HttpRequest, NoAnswer> copy_request(const restream_http_requ
   if (from.header_count > wire::max_headers) return bad(RESTREAM_BAD_REQUEST, "too many headers");
 
   const std::size_t sizes[] = {from.method.size, from.url.size, from.body.size};
-  if (std::any_of(std::begin(sizes), std::end(sizes), [](std::size_t size) { return size > most_request; }))
+  if (std::any_of(std::begin(sizes), std::end(sizes), [](std::size_t size) { return size > wire::max_request; }))
     return bad(RESTREAM_TOO_LARGE, "the request is larger than 16 MiB");
   std::size_t total = from.method.size + from.url.size + from.body.size;
-  for (std::uint32_t i = 0; i < from.header_count && total <= most_request; ++i) {
+  for (std::uint32_t i = 0; i < from.header_count && total <= wire::max_request; ++i) {
     const restream_header& header = from.headers[i];
     if (is_null(header.name) || is_null(header.value))
       return bad(RESTREAM_BAD_REQUEST, "a null pointer with a size that is not 0");
-    if (header.name.size > most_request || header.value.size > most_request) total = most_request;
+    if (header.name.size > wire::max_request || header.value.size > wire::max_request) total = wire::max_request;
     total += header.name.size + header.value.size;
   }
-  if (total > most_request) return bad(RESTREAM_TOO_LARGE, "the request is larger than 16 MiB");
+  if (total > wire::max_request) return bad(RESTREAM_TOO_LARGE, "the request is larger than 16 MiB");
 
   wire::HttpRequest to;
   to.method = from.method.size == 0 ? "GET" : view(from.method);
@@ -138,7 +134,7 @@ bool RunningCall::cancelled() {
 std::int32_t RunningCall::emit(const char* data, std::size_t size) {
   if (size == 0) return RESTREAM_OK;
   if (data == nullptr) return RESTREAM_BAD_REQUEST;
-  if (too_large_ || size > most_output - output_.size()) {
+  if (too_large_ || size > wire::max_output - output_.size()) {
     too_large_ = true;
     output_ = std::string();
     return RESTREAM_TOO_LARGE;

@@ -14,9 +14,18 @@ KeysError damaged(const std::string& path, std::string_view why) {
                                       "the keys again"};
 }
 
-KeysError wrong_key(const std::string& path, std::string_view why) {
-  return {KeysErrorKind::wrong_key,
-          path + ": wrong master key, or the header was altered: " + std::string(why) + ". It was left as it is"};
+KeysError wrong_key(const std::string& path, std::string_view why, std::string_view next = {}) {
+  return {KeysErrorKind::wrong_key, path + ": wrong master key, or the header was altered: " + std::string(why) +
+                                        ". It was left as it is" + std::string(next)};
+}
+
+// Nothing can tell a mistyped passphrase from a header that was altered; a key file is told by its id beforehand.
+KeysError does_not_open(const std::string& path, bool by_passphrase) {
+  if (by_passphrase)
+    return wrong_key(path, "the passphrase does not open it",
+                     "; run the command again and give the passphrase anew. If it is the right one for sure, bring "
+                     "back a copy of the keystore");
+  return wrong_key(path, "the data key does not open", "; bring back a copy of the keystore");
 }
 
 KeysError cannot_parse(const std::string& path, const FormatError& error) {
@@ -30,7 +39,7 @@ std::expected<Unsealed, KeysError> unseal_parsed(const std::string& file, const 
                                                  const std::string& path, Secret kek) {
   const Header& header = parsed.header;
   const auto data_key = unseal(kek, header.wrap_nonce, parsed.above_wrap, header.wrapped);
-  if (!data_key) return std::unexpected(wrong_key(path, "the data key does not open"));
+  if (!data_key) return std::unexpected(does_not_open(path, std::holds_alternative<ScryptKek>(header.kek)));
   const auto plaintext = unseal(*data_key, header.body_nonce, parsed.whole_header, as_bytes(parsed.body));
   if (!plaintext) return std::unexpected(damaged(path, "its body was altered"));
 
@@ -92,10 +101,6 @@ std::expected<std::string, KeysError> seal_store(Header header, const Secret& ke
 
 std::expected<StoreFile, KeysError> read_store_file(const std::string& path, const Owners& owners) {
   auto file = open_private(path, "the keystore", owners, Check::private_file);
-  if (!file && file.error().kind == KeysErrorKind::missing) {
-    return std::unexpected(
-        KeysError{KeysErrorKind::missing, file.error().message + ". `restream-keys init` makes one"});
-  }
   if (!file) return std::unexpected(std::move(file.error()));
   // One byte more than allowed is enough to know: parse_file() refuses it, and nobody reads gigabytes.
   auto bytes = read_text(file->fd.get(), path, kMaxFileSize, KeysErrorKind::damaged);

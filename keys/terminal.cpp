@@ -119,4 +119,10 @@ std::expected<Secret, KeysError> StandardInput::read_rest(std::size_t limit) {
   return all;
 }
 
+void strip_line_end(Secret& value) {
+  if (!value.view().ends_with('\n')) return;
+  value.shrink(value.size() - 1);
+  if (value.view().ends_with('\r')) value.shrink(value.size() - 1);
+}
+
 }  // namespace restream::keys

@@ -26,4 +26,7 @@ class StandardInput {
   Secret buffer_;  // read from the descriptor, but not asked for yet
 };
 
+// Of what was read: takes the line end away that the shell or an editor has added.
+void strip_line_end(Secret& value);
+
 }  // namespace restream::keys

@@ -32,12 +32,6 @@ Result check_name(std::string_view what, std::string_view name) {
   return refuse("the " + std::string(what) + "'s name breaks the rule: " + std::string(kNameRule));
 }
 
-void strip_line_end(Secret& value) {
-  if (!value.view().ends_with('\n')) return;
-  value.shrink(value.size() - 1);
-  if (value.view().ends_with('\r')) value.shrink(value.size() - 1);
-}
-
 // One run of the command. The members after `request_` are what the audit line tells.
 class Command {
  public:
@@ -49,6 +43,7 @@ class Command {
     const bool absent = !result && result.error().kind == KeysErrorKind::missing;
     const bool tell = touched_ && !audited_ && !absent;
     Result audited = tell ? audit(result ? "ok" : std::string(text(result.error().kind))) : Result();
+    if (absent) result.error().message += ". `" + same("init") + "` makes one";
     if (!result) std::cerr << "restream-keys: " << result.error().message << "\n";
     if (!audited) std::cerr << "restream-keys: warning: " << audited.error().message << "\n";
     return result ? 0 : exit_code(result.error().kind);
@@ -103,7 +98,7 @@ class Command {
                 << "Keep a copy of it, apart from copies of the keystore: nothing else opens the keystore.\n";
     }
     std::cout << "made the keystore " << request_.file << "\n"
-              << "Next: restream-keys set FETCHER KEY, or restream-keys import FILE\n";
+              << "Next: " << same("set FETCHER KEY") << "\n";
     return {};
   }
 
@@ -262,6 +257,14 @@ class Command {
 
   // --- steps that the verbs share
 
+  // Another command on the same keystore.
+  [[nodiscard]] std::string same(const std::string& verb) const {
+    std::string words = "restream-keys ";
+    if (request_.file != Request().file) words += "--file " + shell_word(request_.file) + " ";
+    if (request_.master_key != Request().master_key) words += "--master-key " + shell_word(request_.master_key) + " ";
+    return words + verb;
+  }
+
   [[nodiscard]] bool asks_passphrase() const { return source_.kind == MasterKeySource::Kind::passphrase; }
 
   Result take_names() {
@@ -353,7 +356,7 @@ class Command {
 
   std::unexpected<KeysError> no_such_entry() const {
     return fail(KeysErrorKind::no_such_entry,
-                request_.file + " has no " + names_.front() + " (`restream-keys list` shows what it has)");
+                request_.file + " has no " + names_.front() + " (`" + same("list") + "` shows what it has)");
   }
 
   // Straight to the descriptor: no buffer keeps a copy.

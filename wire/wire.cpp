@@ -132,6 +132,19 @@ std::size_t encoded_size(const Message& message) {
       message);
 }
 
+std::string excess_of(const Message& message) {
+  if (const auto* result = std::get_if<Result>(&message); result != nullptr && result->output.size() > max_output)
+    return "a result of more than 24 MiB";
+  if (const auto* log = std::get_if<Log>(&message); log != nullptr && log->line.size() > max_log_line)
+    return "a log line of more than 4 KiB";
+  if (const auto* request = std::get_if<HttpRequest>(&message)) {
+    std::size_t size = request->url.size() + request->body.size();
+    for (const auto& [name, value] : request->headers) size += name.size() + value.size();
+    if (size > max_request) return "an HTTP request of more than 16 MiB";
+  }
+  return {};
+}
+
 std::string encode(std::uint64_t call, const Message& message) {
   const std::size_t size = encoded_size(message);
   if (size - length_size > max_frame) throw std::length_error("a frame of more than 64 MiB between daemon and host");
@@ -172,7 +185,7 @@ std::expected<std::optional<Frame>, std::string> Decoder::next() {
   if (rest.size() < length_size) return std::nullopt;
   std::uint32_t length = 0;
   Fields(rest.substr(0, length_size)).get(length);
-  if (length < head_size || length > max_frame) return fault("a frame of " + std::to_string(length) + " bytes");
+  if (length < head_size || length > most_) return fault("a frame of " + std::to_string(length) + " bytes");
   if (rest.size() - length_size < length) return std::nullopt;
 
   Frame frame;

@@ -3,7 +3,7 @@
 // Both ends come from one build, so the format has no version of its own; the plugin's is in `Ready`.
 // It goes over a SOCK_STREAM socketpair. A frame is
 //
-//   u32 length   of everything after it, 9 to max_frame
+//   u32 length   of everything after it, 9 to max_frame; to the daemon, to max_frame_of_host
 //   u8  type     the message's index in `Message` below, plus one
 //   u64 call     the call it belongs to; 0 for Start, Ready and Refused
 //   …   fields   in the order of the message's `fields()`, nothing after them
@@ -32,6 +32,13 @@ namespace restream::wire {
 
 inline constexpr std::size_t max_frame = 64U << 20U;
 inline constexpr std::size_t max_headers = 4096;  // in one message: they take more room decoded than encoded
+
+// What a host may send (docs/contract.md). It keeps its plugin to that, and the daemon keeps the host to it: a plugin
+// may have taken its host over.
+inline constexpr std::size_t max_output = 24U << 20U;         // of a Result
+inline constexpr std::size_t max_request = 16U << 20U;        // URL, headers and body of an HttpRequest
+inline constexpr std::size_t max_log_line = 4096;             // of a Log
+inline constexpr std::size_t max_frame_of_host = 25U << 20U;  // holds the largest of them, a Result
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
@@ -132,6 +139,9 @@ struct Frame {
 // How many bytes encode() would make of it, above max_frame when it cannot.
 std::size_t encoded_size(const Message& message);
 
+// What of a host's message is more than it may send: "a result of more than 24 MiB". Empty: nothing.
+std::string excess_of(const Message& message);
+
 // The frame's bytes. Throws std::length_error when they would pass max_frame; ask encoded_size() where that may be.
 std::string encode(std::uint64_t call, const Message& message);
 
@@ -139,12 +149,16 @@ std::string encode(std::uint64_t call, const Message& message);
 // most one frame and one feed.
 class Decoder {
  public:
+  // A frame of more bytes is a fault.
+  explicit Decoder(std::size_t most = max_frame) : most_(most) {}
+
   void feed(std::string_view bytes);
 
   // The next frame; nothing when more bytes are needed; or what is wrong with the stream, from then on forever.
   std::expected<std::optional<Frame>, std::string> next();
 
  private:
+  std::size_t most_;
   std::string buffer_;
   std::size_t at_ = 0;  // bytes of buffer_ that are done with
   std::string fault_;

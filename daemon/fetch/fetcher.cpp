@@ -25,6 +25,7 @@ void Fetcher::ask(const std::function<void(PluginCall)>& call,
 }
 void Fetcher::reconfigure(FetcherSettings settings) { impl_->reconfigure(std::move(settings)); }
 bool Fetcher::is_newcomer() const { return impl_->newcomer; }
+std::uint64_t Fetcher::settings_number() const { return impl_->settings_number; }
 void Fetcher::dismiss() {
   impl_->dismissed = true;
   impl_->next_settings.reset();

@@ -89,6 +89,9 @@ struct FetcherHooks {
   // Null: nothing is counted. Otherwise a member of the quota book for each fetcher, and the name of a credential.
   std::function<std::shared_ptr<QuotaMember>()> join_quota;
   std::function<std::string(const std::string& secret)> name_credential;
+  // The command that sets a key of a fetcher, as people are told it.
+  std::function<std::string(const std::string& fetcher, const std::string& key)> set_key =
+      [](const std::string& fetcher, const std::string& key) { return "restream-keys set " + fetcher + " " + key; };
 };
 
 class Fetcher {
@@ -110,6 +113,8 @@ class Fetcher {
   void reconfigure(FetcherSettings settings);
   // No version has been asked yet to introduce itself under the settings there are.
   [[nodiscard]] bool is_newcomer() const;
+  // Another one for each settings that it was given.
+  [[nodiscard]] std::uint64_t settings_number() const;
   // The configuration has it no more: its channels end, as when its plugin is removed, until it is reconfigured.
   void dismiss();
 

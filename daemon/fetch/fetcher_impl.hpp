@@ -121,6 +121,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
 
   FetcherSettings settings;
   std::optional<FetcherSettings> next_settings;  // once a version has introduced itself under them
+  std::uint64_t settings_number = 0;
   bool newcomer = true;
   bool dismissed = false;
   Clock clock;

@@ -76,6 +76,7 @@ void Fetcher::Impl::ask(const std::function<void(PluginCall)>& call,
 
 void Fetcher::Impl::reconfigure(FetcherSettings given) {
   dismissed = false;
+  ++settings_number;
   const bool anew = !settings.enabled || !metadata || given.plugin != settings.plugin || ended != Reason::none;
   const bool other_plugin = given.plugin != settings.plugin;
   next_settings.reset();

@@ -48,8 +48,8 @@ std::string Fetcher::Impl::missing_keys() const {
 }
 
 std::string Fetcher::Impl::missing_message(const std::string& missing) const {
-  return "missing in the keystore: " + missing + "; set it with `restream-keys set " + settings.name + " " +
-         missing.substr(0, missing.find(',')) + "`";
+  return "missing in the keystore: " + missing + "; set it with `" +
+         hooks.set_key(settings.name, missing.substr(0, missing.find(','))) + "`";
 }
 
 // The keys come last and are written by hand: whoever makes JSON of them leaves copies in memory that nobody wipes.

@@ -182,8 +182,8 @@ struct Fetchers::Impl {
     const Entry& entry = fetchers.at(name);
     const auto slot = slots.find(entry.plugin);
     if (slot == slots.end()) return tell_missing(entry);
-    // Nobody used it, so it was not even tried.
-    if (slot->second->state() == PluginState::refused) slot->second->load();
+    // Nobody used it, so it was not even tried; or it may like the new configuration better.
+    if (slot->second->state() == PluginState::refused && directory.may_load(entry.plugin)) slot->second->load();
     slot->second->introduce_to_newcomers();
     if (slot->second->state() != PluginState::ready)
       entry.fetcher->plugin_changed(slot->second->state(), slot->second->problem());
@@ -342,7 +342,7 @@ std::string Fetchers::to_do() const {
   for (const auto& [name, entry] : impl_->fetchers) {
     const std::string key = entry.fetcher->missing_key();
     if (key.empty()) return {};  // one that works: the others may be there for nothing
-    if (first.empty()) first = "restream-keys set " + name + " " + key;
+    if (first.empty()) first = impl_->hooks.set_key(name, key);
   }
   return first;
 }

@@ -69,7 +69,7 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
   asio::steady_timer count_timer;
   std::shared_ptr<HostLog> log;
 
-  wire::Decoder decoder;
+  wire::Decoder decoder{wire::max_frame_of_host};
   std::deque<SecretText> unsent;  // calls have keys in them; the front one is being written
   CallNumber last_call = 0;
   std::unordered_map<CallNumber, Call> calls;
@@ -327,8 +327,8 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
       auto next = decoder.next();
       if (!next) return kill_and_lose_calls("it sent " + next.error());
       if (!*next) return;
-      const std::uint64_t number = (*next)->call;
-      std::visit([&](auto& message) { on(number, message); }, (*next)->message);
+      if (const std::string excess = wire::excess_of((*next)->message); !excess.empty()) return unexpected(excess);
+      std::visit([this, number = (*next)->call](auto& message) { on(number, message); }, (*next)->message);
     }
   }
 

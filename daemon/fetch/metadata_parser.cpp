@@ -14,6 +14,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t max_metadata = 256U << 10U;
+constexpr int max_depth = 64;
+constexpr std::size_t max_params = 64;
 constexpr double longest_interval = 30.0 * 24 * 3600;
 
 // Thrown inside this file only; parse_metadata() turns it into the error.
@@ -23,6 +25,16 @@ struct Refused : std::runtime_error {
 
 [[noreturn]] void refuse(const std::string& field, const std::string& expected) {
   throw Refused("metadata field '" + field + "' must be " + expected);
+}
+
+// Bounded before it is a tree: whoever writes, copies or compares a tree recurses over its depth.
+json parse_bounded(std::string_view text) {
+  return json::parse(text, [](int outside, json::parse_event_t event, const json&) {
+    using Event = json::parse_event_t;
+    if ((event == Event::object_start || event == Event::array_start) && outside >= max_depth)
+      throw Refused("metadata is nested deeper than " + std::to_string(max_depth) + " levels");
+    return true;
+  });
 }
 
 std::string text_of(const json& value, const std::string& field) {
@@ -145,6 +157,7 @@ Metadata read(const json& object) {
   metadata.poll_interval = Seconds(static_cast<Seconds::rep>(std::ceil(seconds)));
   if (const auto params = object.find("params"); params != object.end()) {
     if (!params->is_object()) refuse("params", "an object: name -> {required, default, pattern, enum, description}");
+    if (params->size() > max_params) refuse("params", "an object of at most " + std::to_string(max_params) + " params");
     for (const auto& [name, value] : params->items()) metadata.params.push_back(param_of(name, value));
   }
   metadata.quota = quota_in(object);
@@ -162,7 +175,7 @@ Metadata read(const json& object) {
 std::expected<Metadata, std::string> parse_metadata(std::string_view text) {
   if (text.size() > max_metadata) return std::unexpected("metadata is longer than 256 KiB");
   try {
-    return read(json::parse(text));
+    return read(parse_bounded(text));
   } catch (const Refused& refused) {
     return std::unexpected(refused.what());
   } catch (const json::exception&) {
@@ -172,10 +185,12 @@ std::expected<Metadata, std::string> parse_metadata(std::string_view text) {
 
 std::string version_in(std::string_view text) {
   if (text.size() > max_metadata) return {};
-  const json object = json::parse(text, nullptr, false);
-  if (!object.is_object()) return {};
-  const auto version = object.find("version");
-  return version != object.end() && version->is_string() ? version->get<std::string>() : std::string();
+  try {
+    const json object = parse_bounded(text);
+    return object.is_object() ? text_in(object, "version", false) : std::string();
+  } catch (const std::exception&) {
+    return {};
+  }
 }
 
 }  // namespace restream

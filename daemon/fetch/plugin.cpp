@@ -18,6 +18,13 @@
 
 namespace restream {
 
+namespace {
+
+// What the requests of one plugin may hold while they are under way: one may have 16 MiB, and 120 calls ask at once.
+constexpr std::size_t most_held = 64U << 20U;
+
+}  // namespace
+
 struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   // A call under way in the host.
   struct Call {
@@ -258,20 +265,30 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
       return;
     }
     Call& call = found->second;
+    const std::size_t size = size_of(asked);
+    const bool fits = size <= most_held - held;
+    held += fits ? size : 0;
     HttpRequest request = request_of(std::move(asked));
     request.deadline = call.http_deadline;
     request.rules = call.rules;
     request.budget = call.allowance;
     if (around.log.writes(LogLevel::debug))
       around.log.debug("request", {{"poll", call.poll}, {"method", request.method}, {"url", shown_url(request.url)}});
-    auto answered = [weak = weak_from_this(), number, loop = around.loop,
+    auto answered = [weak = weak_from_this(), number, loop = around.loop, taken = fits ? size : 0,
                      reply = std::move(reply)](HttpResult result) mutable {
       // On the http thread: core is where everything else is.
-      loop.post([weak, number, reply = std::move(reply), result = std::move(result)]() mutable {
-        if (const auto self = weak.lock()) self->remember(number, result);
+      loop.post([weak, number, taken, reply = std::move(reply), result = std::move(result)]() mutable {
+        if (const auto self = weak.lock()) {
+          self->held -= taken;
+          self->remember(number, result);
+        }
         reply(response_of(std::move(result)));
       });
     };
+    if (!fits)
+      return answered(std::unexpected(
+          HttpError{.problem = HttpProblem::too_large,
+                    .message = "the requests that this plugin has under way would hold more than 64 MiB together"}));
     call.requests.push_back(around.http.start(std::move(request), std::move(answered)));
   }
 
@@ -313,8 +330,9 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
   CrashRecord crashes;
   std::unique_ptr<HostProcess> host;
   std::unordered_map<CallNumber, Call> calls;
-  CallPlaces places;  // which of them there are
-  CallQueue queue;    // those without a place
+  CallPlaces places;     // which of them there are
+  CallQueue queue;       // those without a place
+  std::size_t held = 0;  // bytes of their requests under way
   std::vector<std::pair<std::function<void(PluginReply)>, PluginReply>> lost;
 };
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <optional>
 #include <set>
@@ -72,6 +73,13 @@ struct PluginDirectory::Impl : std::enable_shared_from_this<Impl> {
     if (const auto due = remember_verdict(known, name, reason)) look_at(*due);
   }
 
+  [[nodiscard]] bool may_load(const std::string& name) const {
+    const DirectoryView there = scan_plugins(directory, geteuid());
+    return there.problem.empty() && std::ranges::any_of(there.files, [&name](const SeenFile& file) {
+             return file.name == name && file.problem.empty();
+           });
+  }
+
   Surroundings around;
   std::filesystem::path directory;
   std::function<void(FileAction)> act;
@@ -89,5 +97,6 @@ PluginDirectory::~PluginDirectory() = default;
 void PluginDirectory::start() { impl_->look(true); }
 void PluginDirectory::rescan() { impl_->look(); }
 void PluginDirectory::failed(const std::string& name, const std::string& reason) { impl_->failed(name, reason); }
+bool PluginDirectory::may_load(const std::string& name) const { return impl_->may_load(name); }
 
 }  // namespace restream

@@ -40,6 +40,8 @@ class PluginDirectory {
   void rescan();
   // A file that was added or replaced is no good: comes back as `refuse` once it has been quiet for long enough.
   void failed(const std::string& name, const std::string& reason);
+  // Whether the file that is there now may be loaded, whatever is in it.
+  [[nodiscard]] bool may_load(const std::string& name) const;
 
  private:
   struct Impl;

@@ -37,6 +37,12 @@ Millis http_part(Millis call_timeout) {
   return call_timeout - std::clamp<Millis>(call_timeout / 6, Millis(200), Seconds(5));
 }
 
+std::size_t size_of(const HostHttpRequest& asked) {
+  std::size_t size = asked.url.size() + asked.body.size();
+  for (const auto& [name, value] : asked.headers) size += name.size() + value.size();
+  return size;
+}
+
 HttpRequest request_of(HostHttpRequest asked) {
   HttpRequest request;
   request.method = asked.method.empty() ? "GET" : std::move(asked.method);

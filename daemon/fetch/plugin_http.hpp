@@ -2,6 +2,7 @@
 // daemon and for restream-plugin.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@ namespace restream {
 
 // The HTTP of a call ends before the call does, so that a slow API is told apart from a plugin that hangs.
 Millis http_part(Millis call_timeout);
+
+// What it holds in memory, about.
+std::size_t size_of(const HostHttpRequest& asked);
 
 // Deadline, rules and budget are the caller's to add.
 HttpRequest request_of(HostHttpRequest asked);

@@ -21,6 +21,7 @@ struct PluginSlot::Version {
 // Every fetcher's question to one version, and what came back.
 struct PluginSlot::Round {
   std::uint64_t number = 0;
+  Asked asked;
   std::size_t waiting = 0;
   std::vector<std::pair<Fetcher*, Introduced>> answers;
 };
@@ -122,13 +123,19 @@ void PluginSlot::on_changed(std::uint64_t number) {
 
 // --- introductions
 
+PluginSlot::Asked PluginSlot::to_be_asked() const {
+  Asked asked;
+  for (Fetcher* fetcher : hooks_.fetchers()) asked.emplace_back(fetcher, fetcher->settings_number());
+  return asked;
+}
+
 void PluginSlot::introduce(Version& version) {
-  const std::vector<Fetcher*> fetchers = hooks_.fetchers();
   const auto round = std::make_shared<Round>();
   round->number = version.number;
-  round->waiting = fetchers.size();
-  if (fetchers.empty()) return take_over(*round);  // all of them are disabled: nothing to ask
-  for (Fetcher* fetcher : fetchers)
+  round->asked = to_be_asked();
+  round->waiting = round->asked.size();
+  if (round->asked.empty()) return take_over(*round);  // all of them are disabled: nothing to ask
+  for (const auto& [fetcher, settings] : round->asked)
     fetcher->ask([&version](PluginCall call) { version.plugin->call(std::move(call)); },
                  [weak = weak_from_this(), round, fetcher](Introduced answer) {
                    round->answers.emplace_back(fetcher, std::move(answer));
@@ -140,8 +147,10 @@ void PluginSlot::introduce(Version& version) {
 // One configuration that a plugin does not like is no reason to refuse it to the others; but nobody whom a version
 // serves is to lose by the next one.
 void PluginSlot::judge(const Round& round) {
-  const Version* version = find(round.number);
+  Version* version = find(round.number);
   if (version == nullptr) return;
+  // The configuration changed under way: what was said under the one before it counts for nobody.
+  if (round.asked != to_be_asked()) return introduce(*version);
   const bool is_candidate = version == candidate_.get();
   bool any_good = false;
   bool any_loses = false;
@@ -163,10 +172,14 @@ void PluginSlot::introduce_to_newcomers() {
   for (Fetcher* fetcher : hooks_.fetchers())
     if (fetcher->is_newcomer())
       fetcher->ask([this](PluginCall call) { current_->plugin->call(std::move(call)); },
-                   [weak = weak_from_this(), fetcher, number = current_->number](Introduced answer) {
+                   [weak = weak_from_this(), fetcher, number = current_->number,
+                    settings = fetcher->settings_number()](Introduced answer) {
                      const auto self = weak.lock();
                      if (!self || !self->current_ || self->current_->number != number) return;
+                     // Configured anew since, or given to another plugin: then it was asked again, or is to be.
+                     if (std::ranges::count(self->to_be_asked(), std::pair(fetcher, settings)) == 0) return;
                      if (answer) {
+                       self->current_->label = answer->metadata->version;
                        fetcher->adopt(std::move(*answer));
                      } else if (!answer.error().lost) {
                        fetcher->refuse(answer.error().reason);

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fetch/fetcher.hpp"
@@ -57,11 +58,14 @@ class PluginSlot : public std::enable_shared_from_this<PluginSlot> {
   struct Version;
   struct Round;
   using Introduced = std::expected<Introduction, NoIntroduction>;
+  // Who, and the number of the settings under which.
+  using Asked = std::vector<std::pair<Fetcher*, std::uint64_t>>;
 
   std::unique_ptr<Version> make_version();
   void drop(std::unique_ptr<Version> version);
   Version* find(std::uint64_t number);
   [[nodiscard]] bool serving() const;
+  [[nodiscard]] Asked to_be_asked() const;
   void on_changed(std::uint64_t number);
   void introduce(Version& version);
   void judge(const Round& round);

@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -41,10 +43,21 @@ bool is_ours(const std::string& lower_name) {
   return std::ranges::find(names, lower_name) != names.end() || lower_name.starts_with("proxy-");
 }
 
-// One of the codings that we ask for. Any other would be inflated by libcurl all the same, and zstd may claim 128 MiB
-// for its window before the first byte comes out.
-bool is_expected_coding(std::string_view coding) {
-  return coding.empty() || coding == "identity" || coding == "gzip" || coding == "x-gzip" || coding == "deflate";
+// Codings that we ask for. Any other would be undone by libcurl all the same, and zstd may claim 128 MiB for its window
+// before the first byte comes out.
+constexpr std::array<std::string_view, 4> content_codings{"identity", "gzip", "x-gzip", "deflate"};
+// libcurl would inflate an answer that is compressed for its way only, and pass its headers on as they are.
+constexpr std::array<std::string_view, 2> transfer_codings{"identity", "chunked"};
+
+// Whether each of a header's codings is one of those.
+bool are_expected(std::string_view codings, std::span<const std::string_view> expected) {
+  while (!codings.empty()) {
+    const std::size_t comma = std::min(codings.find(','), codings.size());
+    const std::string coding = lower(trim(codings.substr(0, comma)));
+    if (!coding.empty() && std::ranges::find(expected, coding) == expected.end()) return false;
+    codings.remove_prefix(std::min(comma + 1, codings.size()));
+  }
+  return true;
 }
 
 }  // namespace
@@ -265,16 +278,10 @@ bool Transfer::take_header_line(std::string_view line) {
   if (colon == std::string_view::npos) return true;
   std::string name = lower(trim(content.substr(0, colon)));
   const std::string_view value = trim(content.substr(colon + 1));
-  if (name == "content-encoding") {
-    std::string_view rest = value;
-    while (!rest.empty()) {
-      const std::size_t comma = std::min(rest.find(','), rest.size());
-      if (!is_expected_coding(lower(trim(rest.substr(0, comma))))) {
-        own_refusal_ = error(HttpProblem::unreachable, "the answer is compressed in a way that was not asked for");
-        return false;
-      }
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
-    }
+  if ((name == "content-encoding" && !are_expected(value, content_codings)) ||
+      (name == "transfer-encoding" && !are_expected(value, transfer_codings))) {
+    own_refusal_ = error(HttpProblem::unreachable, "the answer is compressed in a way that was not asked for");
+    return false;
   }
   response_.headers.emplace_back(std::move(name), std::string(value));
   return true;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "keys/files.hpp"
@@ -68,7 +69,29 @@ std::string advice(keys::KeysErrorKind kind, const keys::MasterKeySource& source
                      : "");
 }
 
+// As one word of a shell command; in quotes only where it needs them.
+std::string word(const std::string& text) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:";
+  return text.empty() || text.find_first_not_of(plain) != std::string::npos ? keys::shell_word(text) : text;
+}
+
+// Whoever pastes it is in another directory than the daemon.
+std::string path_word(const std::filesystem::path& path) { return word(std::filesystem::absolute(path).string()); }
+
 }  // namespace
+
+std::string keys_command(const KeysConfig& config) {
+  std::string command = "restream-keys";
+  if (config.file != KeysConfig().file) command += " --file " + path_word(config.file);
+  const auto source = keys::parse_master_key_source(config.master_key.value_or(default_master_key));
+  if (source && source->kind == keys::MasterKeySource::Kind::file && source->name != default_master_key)
+    command += " --master-key " + path_word(source->name);
+  return command;
+}
+
+std::string set_command(const KeysConfig& config, const std::string& fetcher, const std::string& key) {
+  return keys_command(config) + " set " + word(fetcher) + " " + word(key);
+}
 
 Keyring::Keyring(KeysConfig config, const std::filesystem::path& state_directory)
     : config_(std::move(config)), memory_(state_directory / "keystore.seen") {}

@@ -15,6 +15,12 @@
 
 namespace restream {
 
+// "restream-keys", with this keystore and its master key where they are not those that it takes by itself, as it can be
+// pasted into a shell. What systemd hands over as a credential it takes from where `restream-keys init` has put it.
+std::string keys_command(const KeysConfig& config);
+// The whole command that sets a key of a fetcher.
+std::string set_command(const KeysConfig& config, const std::string& fetcher, const std::string& key);
+
 class Keyring {
  public:
   // What was last read is remembered in `state_directory`/keystore.seen (0600; root gives it to the directory's owner).

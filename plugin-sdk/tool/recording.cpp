@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <restream/json_slice.hpp>
 #include <stdexcept>
 #include <utility>
 
@@ -53,14 +54,15 @@ json header_object(const HttpHeaders& headers) {
   return object.size() == list.size() ? object : list;
 }
 
-// As JSON where that gives the same bytes back, so that people can read and mend it.
+// As JSON where that gives the same bytes back, so that people can read and mend it; but writing JSON recurses over its
+// depth, which is the API's to choose.
 void put_body(json& object, const std::string& body) {
   if (body.empty()) return;
   if (!is_utf8(body)) {
     object["body_base64"] = keys::base64(std::vector<std::uint8_t>(body.begin(), body.end()));
     return;
   }
-  const json parsed = json::parse(body, nullptr, false);
+  const json parsed = detail::is_too_deep(body) ? json() : json::parse(body, nullptr, false);
   if (!parsed.is_discarded() && parsed.is_structured() && parsed.dump() == body) {
     object["body_json"] = parsed;
   } else {
@@ -206,6 +208,7 @@ std::string to_json(const Recording& recording) {
 }
 
 std::expected<Recording, std::string> parse_recording(std::string_view text) {
+  if (detail::is_too_deep(text)) return std::unexpected("this is no recording: it is nested too deeply");
   try {
     return read(json::parse(text));
   } catch (const json::parse_error& error) {

@@ -46,11 +46,10 @@ void sleep_millis(const std::string& millis) {
 restream_text text(const std::string& string) { return {string.data(), string.size()}; }
 
 // Asks for the URL and emits "code status error body name=value …".
-std::int32_t http(const restream_call* call, const std::string& url) {
+std::int32_t ask_for(const restream_call* call, const std::string& url, const std::string& body) {
   const std::string method = "POST";
   const std::string name = "x-test";
   const std::string value = "yes";
-  const std::string body = "the body";
   const restream_header header{text(name), text(value)};
   const restream_http_request request{sizeof request, 1, text(method), text(url), &header, text(body)};
   restream_http_response response{};
@@ -65,6 +64,14 @@ std::int32_t http(const restream_call* call, const std::string& url) {
     out += ' ' + std::string(response.headers[i].name.data, response.headers[i].name.size) + '=' +
            std::string(response.headers[i].value.data, response.headers[i].value.size);
   return emit(call, out);
+}
+
+std::int32_t http(const restream_call* call, const std::string& url) { return ask_for(call, url, "the body"); }
+
+// "MIB URL": with so much of a body.
+std::int32_t post(const restream_call* call, const std::string& argument) {
+  const auto space = argument.find(' ');
+  return ask_for(call, argument.substr(space + 1), std::string(std::stoul(argument) << 20U, 'x'));
 }
 
 // Arguments that make no sense must be refused, not followed.
@@ -123,6 +130,30 @@ std::int32_t process(const restream_call* call, const std::string&) {
   limit("nofile", RLIMIT_NOFILE);
   limit("data", RLIMIT_DATA);
   return emit(call, out);
+}
+
+// Says to the daemon, past the host, "NUMBER of bytes in a frame of TYPE": what only a host would send that has been
+// taken over. It belongs to the first call.
+[[noreturn]] void send_frame(const std::string& argument) {
+  const auto little = [](std::uint64_t value, std::size_t bytes) {
+    std::string out;
+    for (std::size_t i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
+    return out;
+  };
+  const auto type = static_cast<char>(argument.at(0) - '0');
+  const std::size_t size = std::stoul(argument.substr(2));
+  // What is before the text: a result's code, a request's number, method, URL and headers, a line's level.
+  const std::string before = type == 7   ? little(0, 4)
+                             : type == 8 ? little(1, 4) + little(0, 4) + little(9, 4) + "https://x" + little(0, 4)
+                                         : little(RESTREAM_INFO, 1);
+  std::string frame = type + little(1, 8) + before + little(size, 4);
+  frame = little(frame.size() + size, 4) + frame + std::string(size, 'x');
+  for (std::size_t at = 0; at < frame.size();) {
+    const ssize_t sent = write(3, frame.data() + at, frame.size() - at);
+    if (sent < 0) break;
+    at += static_cast<std::size_t>(sent);
+  }
+  hang();
 }
 
 // Never destroyed: other threads may be looking when exit() is acted out.
@@ -194,6 +225,7 @@ const auto& acts = *new const std::map<std::string, Act>{
        return std::int32_t{RESTREAM_OK};
      }},
     {"http", &http},
+    {"post", &post},
     {"http-twice",
      [](const restream_call* call, const std::string& argument) {
        http(call, argument);
@@ -218,6 +250,7 @@ const auto& acts = *new const std::map<std::string, Act>{
        static_cast<void>(!write(3, bytes, sizeof bytes - 1));
        hang();
      }},
+    {"frame", [](const restream_call*, const std::string& argument) -> std::int32_t { send_frame(argument); }},
     {"hang-up",
      [](const restream_call*, const std::string&) -> std::int32_t {
        shutdown(3, SHUT_WR);

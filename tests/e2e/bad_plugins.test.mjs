@@ -22,6 +22,7 @@ const CULPRITS = {
   "garbage-result": { heard: "bad_result", told: /JSON/, polls: true },
   "endless-result": { heard: "bad_result", told: /too large/, polls: true },
   "deep-json": { heard: "bad_result", told: /deep|JSON/, polls: true },
+  "deep-metadata": { refused: true, told: /nested deeper than 64 levels/ },
   "wrong-abi": { refused: true, told: /built for fetcher ABI 2\.3, this restream has 1\.0/ },
   "missing-symbol": { refused: true, told: /missing-symbol\.so: undefined symbol: nobody_wrote_this/ },
   "exception-across-c": { heard: "bad_result", told: /somebody will catch this/, polls: true },

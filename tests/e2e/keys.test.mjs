@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import {
   chmodSync, copyFileSync, lstatSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { Daemon, eventually, PROGRAMS, run, seconds, startDaemon, startUpstream } from "./harness.mjs";
+import { BUILD, Daemon, eventually, PROGRAMS, run, seconds, startDaemon, startUpstream } from "./harness.mjs";
 
 const credentials = JSON.parse(readFileSync(new URL("../upstream/demo-keys.json", import.meta.url)));
 const key = credentials["nyt-top"]["api-key"];
@@ -41,7 +41,13 @@ test("a key that is set beside a running daemon makes its channels live, with no
   assert.match(status.message, /api-key/);
   assert.deepEqual(await keysOf(daemon), { "api-key": "missing" });
 
-  await restreamKeys(daemon, ["set", "nyt-top", "api-key"], key);
+  // As people do it who read the message.
+  const [, command] = /set it with `(restream-keys .*)`/.exec(status.message);
+  const socket = join(daemon.config.state.directory, "control.sock");
+  const told = await run(join(BUILD, "bin/restreamctl"), ["--socket", socket, "status"]);
+  assert.ok(told.out.includes(`set its key: ${command}\n`), told.out);
+  const pasted = await run("sh", ["-c", `PATH=${dirname(PROGRAMS.keys)}:$PATH; ${command}`], { input: key });
+  assert.equal(pasted.code, 0, pasted.err);
   await client.waitFor("status", ({ state }) => state === "live");
   await client.waitFor("new_item");
   assert.deepEqual(await keysOf(daemon), { "api-key": "present" });

@@ -5,7 +5,8 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BUILD, curl, Daemon, eventually, run, seconds, startUpstream } from "./harness.mjs";
+import { BUILD, curl, Daemon, eventually, run, seconds, sleep, startUpstream } from "./harness.mjs";
+import { by, fetcher, file, following, hosts, overwrite, rename, start } from "./hot.mjs";
 
 const upstream = await startUpstream();
 const count = (daemon, pattern) => [...daemon.log().matchAll(new RegExp(pattern, "g"))].length;
@@ -181,4 +182,65 @@ test("a configuration that is not right changes nothing, and the log says where"
   await socket.waitFor("new_item", ({ id }) => id === "b");
   await reload(daemon, next);
   await eventually(async () => (await daemon.get("/fetchers/second-list")).status === 200, { what: "the fetcher", within: seconds(5) });
+});
+
+test("a plugin file that is refused for its permissions stays refused, whatever becomes of the configuration", async () => {
+  const daemon = await start(upstream);
+  overwrite(daemon, "v1");
+  chmodSync(file(daemon), 0o664);
+  await daemon.waitForLine(/plugin refused.*its group/);
+  const next = structuredClone(daemon.config);
+  next.fetchers.hot.poll_interval = "200ms";
+  await reload(daemon, next);
+  next.fetchers.twin = { ...next.fetchers.hot, plugin: "hot" };
+  await reload(daemon, next);
+  await sleep(1500);
+  assert.deepEqual(hosts(daemon), []);
+  for (const name of ["hot", "twin"]) {
+    const { health } = await fetcher(daemon, name);
+    assert.deepEqual([health.state, health.reason], ["unavailable", "refused"], name);
+    assert.match(health.last_error, /its group/);
+  }
+  chmodSync(file(daemon), 0o644);
+  await eventually(async () => (await fetcher(daemon)).health.state === "live", { what: "hot" });
+  await following(upstream, daemon, "mended");
+});
+
+// The configuration of a daemon whose plugin is being replaced: the new version has been asked to introduce itself, and
+// takes a second for that.
+async function beginReplacing(name) {
+  const daemon = await start(upstream, "v1");
+  const client = await following(upstream, daemon, name);
+  rename(daemon, "late");
+  await eventually(() => count(daemon, "plugin loaded") === 2, { what: "the new version" });
+  return { daemon, client, next: structuredClone(daemon.config) };
+}
+
+test("an origin that changes while a new version introduces itself is where its requests go", async () => {
+  const other = await startUpstream();
+  await other.setList("between", [{ id: "1" }]);
+  const { daemon, client, next } = await beginReplacing("between");
+  next.fetchers.hot.origin = other.url;
+  await reload(daemon, next);
+  await client.waitFor("updated_item", by("9"));
+  await other.setList("between", [{ id: "1" }, { id: "elsewhere" }]);
+  await client.waitFor("new_item", ({ id, item }) => id === "elsewhere" && item.by === "9");
+  await other.stop();
+});
+
+test("a fetcher that is disabled while a new version introduces itself stays disabled", async () => {
+  const { daemon, client, next } = await beginReplacing("asleep");
+  next.fetchers.hot.enabled = false;
+  await reload(daemon, next);
+  await client.waitFor("status", ({ reason }) => reason === "disabled");
+  await daemon.waitForLine(/plugin replaced/);
+  const asked = (await upstream.requests("/list/asleep")).length;
+  await sleep(1000);
+  assert.equal((await upstream.requests("/list/asleep")).length, asked);
+  next.fetchers.hot.enabled = true;
+  await reload(daemon, next);
+  await client.waitFor("updated_item", by("9"));
+  // What was taken over without anybody to ask tells its version now.
+  const shown = async () => (await daemon.get("/channels/restream-status")).json.items.find(({ id }) => id === "host/hot")?.item;
+  await eventually(async () => (await shown())?.version === "9", { what: "the version" });
 });

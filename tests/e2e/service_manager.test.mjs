@@ -32,7 +32,7 @@ test("systemd hears READY with a status, RELOADING and READY around a reload, th
   assert.equal((await run(PROGRAMS.keys, [...keystore, "init"])).code, 0);
   await daemon.start({ under: ["env", `NOTIFY_SOCKET=${systemd.path}`] });
   const ready = await systemd.tells("READY=1", ({ READY }) => READY === "1");
-  assert.equal(ready.STATUS, `listening on 127.0.0.1:${daemon.port}; next: restream-keys set nyt-top api-key`);
+  assert.equal(ready.STATUS, `listening on 127.0.0.1:${daemon.port}; next: restream-keys ${keystore.join(" ")} set nyt-top api-key`);
   assert.deepEqual(systemd.told().filter(({ WATCHDOG }) => WATCHDOG), [], "nobody has asked for signs of life");
 
   for (const config of [daemon.config, { ...daemon.config, limits: { conections: 5 } }]) {

@@ -16,6 +16,7 @@
 #define HOT_OTHER 4   // says that its name is another
 #define HOT_WRONG 5   // metadata that nobody can use
 #define HOT_KEYED 6   // another id, and the result is the whole collection
+#define HOT_LATE 7    // metadata() takes a second, which is in time
 
 namespace {
 
@@ -23,6 +24,7 @@ struct Hot {
   static restream::json metadata() {
     if (HOT_KIND == HOT_BROKEN) kill(getpid(), SIGKILL);  // by a signal that no sanitizer takes for a finding
     if (HOT_KIND == HOT_SLOW) std::this_thread::sleep_for(std::chrono::seconds(3));
+    if (HOT_KIND == HOT_LATE) std::this_thread::sleep_for(std::chrono::seconds(1));
     restream::json described = {{"name", HOT_KIND == HOT_OTHER ? "list" : "hot"},
                                 {"description", "A list of a test server"},
                                 {"id_field", HOT_KIND == HOT_KEYED ? "key" : "id"},

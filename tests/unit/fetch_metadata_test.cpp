@@ -72,6 +72,29 @@ TEST_CASE("what makes no sense is refused by name") {
   CHECK(parse_metadata("{").error() == "metadata is not JSON");
 }
 
+TEST_CASE("metadata that is nested deeper than 64 levels is refused, however deep it is") {
+  const auto nested = [](std::size_t levels) {
+    std::string text = good().dump();
+    text.back() = ',';
+    return text + R"("more":)" + std::string(levels - 1, '[') + std::string(levels - 1, ']') + "}";
+  };
+  CHECK(parse_metadata(nested(64)));
+  for (const std::size_t levels : {std::size_t{65}, std::size_t{65'000}, std::size_t{130'000}}) {
+    const auto parsed = parse_metadata(nested(levels));
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error() == "metadata is nested deeper than 64 levels");
+    CHECK(version_in(nested(levels)).empty());
+  }
+}
+
+TEST_CASE("metadata may declare 64 params, and no more") {
+  json params = json::object();
+  for (int i = 0; i < 64; ++i) params["p" + std::to_string(i)] = json::object();
+  CHECK(refusal(with("params", params)) == "accepted");
+  params["one-more"] = json::object();
+  CHECK(refusal(with("params", params)) == "metadata field 'params' must be an object of at most 64 params");
+}
+
 TEST_CASE("an API's answer is called by the state and reason that subscribers know") {
   CHECK(failure_of_status(429, "", {}, {}).state == State::limited);
   CHECK(failure_of_status(429, "", {}, {}).reason == Reason::rate_limited);

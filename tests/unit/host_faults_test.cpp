@@ -204,6 +204,32 @@ TEST_CASE("garbage on the wire kills the host, with the reason") {
   }
 }
 
+TEST_CASE("a host that sends more than a host may is killed, with the reason") {
+  struct Sent {
+    const char* frame;
+    const char* reason;
+  };
+  for (const auto& [frame, reason] : {
+           Sent{"frame 7 25165825", "killed: it sent a result of more than 24 MiB"},
+           Sent{"frame 7 50000000", "killed: it sent a frame of 50000017 bytes"},
+           Sent{"frame 8 16777208", "killed: it sent an HTTP request of more than 16 MiB"},
+           Sent{"frame 9 4097", "killed: it sent a log line of more than 4 KiB"},
+       }) {
+    INFO(frame);
+    Host host("actor");
+    host.started();
+    CHECK(call(host, frame, 10s).kind == CallResult::Kind::lost);
+    CHECK(host.until_ended().reason == reason);
+    CHECK(host.asked.empty());
+    CHECK(host.lines.empty());
+  }
+  Host host("actor");
+  host.started();
+  const CallResult most = call(host, "frame 7 25165824", 10s);
+  CHECK(most.kind == CallResult::Kind::returned);
+  CHECK(most.output.size() == 24U << 20U);
+}
+
 TEST_CASE("a plugin that closes the daemon's descriptor ends its host, which says why") {
   Host host("actor");
   host.started();

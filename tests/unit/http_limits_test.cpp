@@ -1,6 +1,9 @@
 // Time, size and numbers: what a bad or slow API cannot do to us.
 #include <zlib.h>
 
+#include <array>
+#include <cstdio>
+
 #include "http_ask.hpp"
 #include "http_test_server.hpp"
 
@@ -63,6 +66,34 @@ TEST_CASE("a damaged or unasked compression is unreachable, not a half answer") 
   CHECK(refused(client, get(cut.origin(), "/")).problem == HttpProblem::unreachable);
   CHECK_THAT(refused(client, get(other.origin(), "/")).message, Catch::Contains("not asked for"));
   CHECK_THAT(refused(client, get(chain.origin(), "/")).message, Catch::Contains("not asked for"));
+}
+
+TEST_CASE("a transfer coding that was not asked for is unreachable; chunked answers arrive whole") {
+  const auto chunked = [](const std::string& coding, const std::string& body) {
+    std::array<char, 20> size{};
+    std::snprintf(size.data(), size.size(), "%zx\r\n", body.size());
+    return "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + coding + "\r\n\r\n" + size.data() + body + "\r\n0\r\n\r\n";
+  };
+  HttpClient client(options, real_clock());
+  const std::string body(100'000, 'r');
+  for (const char* coding : {"gzip, chunked", "GZIP ,Chunked", "deflate, chunked", "zstd, chunked", "br, chunked",
+                             "chunked, gzip", "gzip\r\nTransfer-Encoding: chunked", "compress, chunked"}) {
+    INFO(coding);
+    TestServer server(always(chunked(coding, gzip(body)), false));
+    const HttpError error = refused(client, get(server.origin(), "/"));
+    CHECK(error.problem == HttpProblem::unreachable);
+    CHECK_THAT(error.message, Catch::Contains("not asked for"));
+  }
+  TestServer closing(always("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n" + gzip(body), false));
+  CHECK_THAT(refused(client, get(closing.origin(), "/")).message, Catch::Contains("not asked for"));
+  for (const char* coding : {"chunked", "Chunked", "identity\r\nTransfer-Encoding: chunked"}) {
+    INFO(coding);
+    TestServer server(always(chunked(coding, body)));
+    CHECK((got(client, get(server.origin(), "/")).body == body));
+  }
+  // Its length in front counts for nothing then, and the limit still holds.
+  TestServer large(always(chunked("chunked\r\nContent-Length: 5", std::string(options.body + 1, 'x')), false));
+  CHECK(refused(client, get(large.origin(), "/")).problem == HttpProblem::too_large);
 }
 
 TEST_CASE("the body limit holds for plain, chunked, endless and compressed answers") {

@@ -86,6 +86,22 @@ int read_as(uid_t user, const World& world) {
 
 }  // namespace
 
+TEST_CASE(
+    "the command that sets a key names the keystore and the master key where they are elsewhere, and can be pasted") {
+  const auto told = [](const KeysConfig& config) { return set_command(config, "nyt-top", "api-key"); };
+  CHECK(told({}) == "restream-keys set nyt-top api-key");
+  CHECK(told({.file = "/etc/restream/keys.restream", .master_key = "/etc/restream/master.key"}) ==
+        "restream-keys set nyt-top api-key");
+  CHECK(told({.file = "/srv/keys", .master_key = {}}) == "restream-keys --file /srv/keys set nyt-top api-key");
+  CHECK(told({.file = "/srv/my keys", .master_key = "/srv/it's $HOME"}) ==
+        R"(restream-keys --file '/srv/my keys' --master-key '/srv/it'\''s $HOME' set nyt-top api-key)");
+  CHECK(told({.file = "mine", .master_key = {}}) ==
+        "restream-keys --file " + (std::filesystem::current_path() / "mine").string() + " set nyt-top api-key");
+  CHECK(told({.file = "/srv/keys", .master_key = "credential:master"}) ==
+        "restream-keys --file /srv/keys set nyt-top api-key");
+  CHECK(set_command({}, "odd", "a key; `reboot`") == "restream-keys set odd 'a key; `reboot`'");
+}
+
 TEST_CASE("what root accepts, the daemon's own user can read") {
   if (geteuid() != 0) {
     WARN("only root can try it");

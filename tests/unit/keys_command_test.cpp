@@ -48,6 +48,24 @@ TEST_CASE("init makes a master key and a keystore that only their owner can read
   CHECK(read_file(store.master()) == key);
 }
 
+TEST_CASE("the commands that it advises are about the same keystore and master key") {
+  const TempDir dir;
+  const std::vector<std::string> words{"--file", dir / "my keys", "--master-key", dir / "master.key"};
+  const std::string same =
+      "restream-keys --file '" + dir.path + "/my keys' --master-key '" + dir.path + "/master.key' ";
+  const auto with = [&words](std::vector<std::string> verb) {
+    verb.insert(verb.end(), words.begin(), words.end());
+    return run({.arguments = verb, .input = "x"});
+  };
+  const Outcome missing = with({"set", "nyt-top", "api-key"});
+  CHECK(missing.code == 9);
+  CHECK(has(missing.err, "`" + same + "init` makes one"));
+  CHECK(has(with({"init"}).out, "Next: " + same + "set FETCHER KEY\n"));
+  CHECK(has(with({"rm", "nyt-top", "api-key"}).err, "`" + same + "list` shows what it has"));
+  const Outcome elsewhere = run({.arguments = {"list", "--file", dir / "none"}});
+  CHECK(has(elsewhere.err, "`restream-keys --file '" + dir.path + "/none' init` makes one"));
+}
+
 TEST_CASE("init uses a master key that is there, but not one that others can read") {
   const TempDir dir;
   write_file(dir / "master.key", std::string(32, 'k'), 0644);
@@ -194,7 +212,8 @@ TEST_CASE("a passphrase comes as the first line of standard input, and the rest 
   CHECK(with({"get", "nyt-top", "api-key", "--reveal"}, "correct horse").out == "the value\n");
   const Outcome wrong = with({"list"}, "correct horsf\n");
   CHECK(wrong.code == 4);
-  CHECK(has(wrong.err, "wrong master key, or the header was altered"));
+  CHECK(has(wrong.err, "wrong master key, or the header was altered: the passphrase does not open it"));
+  CHECK(has(wrong.err, "run the command again and give the passphrase anew"));
   CHECK(with({"rekey"}, "correct horse\n").code == 2);
   CHECK(with({"rekey"}, "correct horse\nbattery staple\n").code == 0);
   CHECK(with({"list"}, "correct horse\n").code == 4);

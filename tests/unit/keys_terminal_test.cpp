@@ -114,7 +114,8 @@ TEST_CASE("a wrong passphrase, twice in a row, changes nothing and locks nobody 
     CHECK(refused.code == 4);
     CHECK(refused.hid);
     CHECK(refused.shows);
-    CHECK(has(refused.out, "wrong master key, or the header was altered"));
+    CHECK(has(refused.out, "wrong master key, or the header was altered: the passphrase does not open it"));
+    CHECK(has(refused.out, "run the command again and give the passphrase anew"));
     CHECK_FALSE(has(refused.out, wrong));
     CHECK(read_file(dir / "keys.restream") == before);
   }

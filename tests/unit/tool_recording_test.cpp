@@ -83,6 +83,16 @@ TEST_CASE("JSON bodies that an API writes without spaces can be read and mended 
   CHECK(file.at("exchanges").at(0).at("response").at("body_json") == json::parse(R"({"items":[1,2]})"));
 }
 
+TEST_CASE("a body that is nested absurdly deep is kept as text, and a recording that is so itself is refused") {
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  const std::string written = to_json(recording_of({exchange("https://api.example.com/", deep)}));
+  CHECK((read(written).exchanges.at(0).result->body == deep));
+  std::string as_json = written;
+  as_json.replace(as_json.find('"' + deep + '"'), deep.size() + 2, deep);
+  as_json.replace(as_json.find("\"body\""), 6, "\"body_json\"");
+  CHECK_THAT(problem(as_json), Catch::Contains("nested too deeply"));
+}
+
 TEST_CASE("keys are cut out of URLs, headers and bodies, in every form, and proofs of identity wholly") {
   const Redactor redactor({"pa/ss word+1"});
   Exchange one = exchange("https://a.example/?k=pa%2Fss%20word%2B1&k2=pa/ss+word%2B1", "echo: pa/ss word+1");
