@@ -133,8 +133,12 @@ ControlReply::ControlReply(std::shared_ptr<ControlConnection> connection) : conn
 ControlReply::~ControlReply() { connection_->finish(); }
 void ControlReply::send(const std::string& text) { connection_->send(text); }
 void ControlReply::on_gone(std::function<void()> gone) { connection_->on_gone(std::move(gone)); }
-void ControlReply::done(const std::string& message) { send(json{{"ok", true}, {"message", message}}.dump()); }
-void ControlReply::refuse(const std::string& message) { send(json{{"ok", false}, {"message", message}}.dump()); }
+void ControlReply::done(const std::string& message) { tell(true, message); }
+void ControlReply::refuse(const std::string& message) { tell(false, message); }
+void ControlReply::tell(bool ok, const std::string& message) {
+  // A message may name what was asked for, cut in the middle of a character.
+  send(json{{"ok", ok}, {"message", message}}.dump(-1, ' ', false, json::error_handler_t::replace));
+}
 
 struct ControlServer::Impl : std::enable_shared_from_this<ControlServer::Impl> {
   Impl(asio::io_context& given_io, std::filesystem::path given_path, ControlHandler given_handler, Log given_log)

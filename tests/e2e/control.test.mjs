@@ -83,6 +83,15 @@ test("reload says what was read", async () => {
   assert.match(out, /keys, tokens, certificate and plugins read anew/);
 });
 
+test("a channel whose name cannot be said in JSON is refused, also where a message cuts it, and harms nothing", async () => {
+  for (const channel of ["list?name=%FF", `list?x${"é".repeat(40)}=1`]) {
+    const refused = await ctl("poll", channel);
+    assert.equal(refused.code, 1, refused.err);
+    assert.match(refused.err, /UTF-8|unknown param/);
+  }
+  assert.equal((await ctl("status")).code, 0);
+});
+
 test("nonsense on the socket is answered or cut off, and harms nothing", async () => {
   const answer = (text) =>
     new Promise((resolve) => {
