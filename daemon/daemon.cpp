@@ -140,7 +140,7 @@ struct Daemon::Impl {
                            .http = http,
                            .server = server,
                            .version = version,
-                           .connections_limit = config.limits.connections});
+                           .connections_limit = server_options(config, version).connections});
     };
     hooks.readiness = [this]() -> Readiness {
       if (draining) return {false, "shutting down"};
