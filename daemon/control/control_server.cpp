@@ -24,7 +24,7 @@ using Local = asio::local::stream_protocol;
 using nlohmann::json;
 
 constexpr std::size_t longest_request = 8192;
-constexpr std::size_t most_unsent = std::size_t{1} << 20U;  // of a client that does not read
+constexpr std::size_t most_unsent = std::size_t{1} << 20U;  // of a client that does not read; one message may be larger
 constexpr std::chrono::seconds request_time{5};
 
 }  // namespace
@@ -98,7 +98,7 @@ void ControlConnection::watch_for_end() {
 
 void ControlConnection::send(const std::string& text) {
   if (closed_) return;
-  if (unsent_.size() + text.size() > most_unsent) {
+  if (!unsent_.empty() && unsent_.size() + text.size() > most_unsent) {
     if (auto gone = std::exchange(gone_, nullptr)) gone();
     return close();
   }

@@ -52,6 +52,14 @@ test("poll asks the API now, and tail prints what comes of it", async () => {
   await eventually(async () => (await subscribers()) === 0, { what: "the end of the tail" });
 });
 
+test("a message that is larger than all that may wait is told, too", async () => {
+  const channel = "list?name=heavy";
+  await upstream.setList("heavy", [{ id: "a", text: "x".repeat(1_500_000) }]);
+  const tail = new Process(join(BUILD, "bin/restreamctl"), ["--socket", socket, "tail", channel]);
+  await tail.waitForLine(/"type":"new_item".*"id":"a"/);
+  tail.signal("SIGTERM");
+});
+
 test("forget refuses a channel that is followed, and drops one that nobody knows any more", async () => {
   const refused = await ctl("forget", "list?name=tailed");
   assert.equal(refused.code, 1);
