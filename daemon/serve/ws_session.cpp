@@ -180,7 +180,7 @@ std::string WsSession::too_many() const {
 void WsSession::resolve(ClientMessage message, void (WsSession::*then)(const Feed::Resolved&)) {
   using Reply = std::expected<Feed::Resolved, FeedError>;
   Loop& loop = connection_->loop();
-  loop.feed().resolve(message.channel, std::move(message.params),
+  loop.feed().resolve(message.channel, std::move(message.params), admission_.access(),
                       loop.on_loop<Reply>([weak = weak_from_this(), then](const Reply& resolved) {
                         const auto self = weak.lock();
                         if (!self) return;

@@ -107,7 +107,7 @@ Feed FakeCore::feed() {
     ++detaches_;
     --counts_[std::to_string(serve) + '/' + std::to_string(number) + '/' + std::to_string(form.index())];
   };
-  feed.resolve = [this](const std::string& fetcher, const Params& params,
+  feed.resolve = [this](const std::string& fetcher, const Params& params, const Access&,
                         const std::function<void(std::expected<Feed::Resolved, FeedError>)>& done) {
     const std::scoped_lock lock(mutex_);
     if (fetcher == "nobody")
