@@ -112,6 +112,7 @@ Feed FakeCore::feed() {
     const std::scoped_lock lock(mutex_);
     if (fetcher == "nobody")
       return done(std::unexpected(FeedError{.code = "unknown_channel", .message = "no such fetcher"}));
+    if (resolves_fail) return done(std::unexpected(FeedError{.code = "unavailable", .message = "it is disabled"}));
     const Channel& one = channel(fetcher, params);
     done(Feed::Resolved{.channel = one.number, .label = *one.label});
   };
