@@ -141,7 +141,7 @@ struct Daemon::Impl {
                            .http = http,
                            .server = server,
                            .version = version,
-                           .connections_limit = config.limits.connections});
+                           .connections_limit = server_options(config, version).connections});
     };
     hooks.readiness = [this]() -> Readiness {
       if (draining) return {false, "shutting down"};
@@ -237,8 +237,9 @@ struct Daemon::Impl {
   // --- life ---------------------------------------------------------------------------------------------------------
 
   std::expected<void, std::string> run(std::optional<int> listening) {
-    // Signals come by way of the loop; a broken pipe is an error value where it happens.
+    // Signals come by way of the loop; a broken pipe, and a file that may not grow, are error values where they happen.
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
     wait_for_signal();
     fetchers.build_in([this] { return status_page(fetchers.status_items(), hub.channels()); });
     fetchers.start();

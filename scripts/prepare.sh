@@ -48,7 +48,9 @@ install_packages() {
 configure_and_build() {
   local preset=$1
   shift
-  [ -f "build/$preset/build.ninja" ] || { say "Configuring (build/$preset)"; cmake --preset "$preset" >/dev/null; }
+  # Also where it was done before: there may be packages now that were missing then, such as Catch2.
+  say "Configuring (build/$preset)"
+  cmake --preset "$preset" >/dev/null
   say "Building (build/$preset); the first time takes some minutes"
   if [ $# -gt 0 ]; then set -- --target "$@"; fi
   cmake --build --preset "$preset" "$@"

@@ -11,6 +11,8 @@ namespace restream {
 Committer::Committer(Store& store) : store_(store) {}
 Committer::~Committer() = default;
 
+void Committer::let_go(const std::string& channel) { channels_.erase(channel); }
+
 void Committer::load(KnownChannel& channel, ChannelRecord record) {
   channel.record = std::move(record);
   for (ItemState& state : store_.item_states(channel.record.channel)) {

@@ -80,6 +80,10 @@ class Committer {
   // remembered.
   GroupOutcome commit(std::span<const PollInput> inputs, std::span<const Write> others, Patience patience = {});
 
+  // What is in memory of a channel goes. Should it be polled again, it is read from the store.
+  void let_go(const std::string& channel);
+  [[nodiscard]] std::size_t known() const { return channels_.size(); }
+
  private:
   void load(KnownChannel& channel, ChannelRecord record);
   std::optional<PollPlan> plan(const PollInput& input, bool forgotten, PollOutcome& outcome);

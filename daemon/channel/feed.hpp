@@ -130,12 +130,14 @@ struct Feed {
   std::function<void(AttachRequest, std::function<void(std::expected<Attached, FeedError>)>)> attach;
   std::function<void(ServeNumber, ChannelNumber, Form)> detach;
   // Which channel these params mean, without making it: `unsubscribe` needs no more than the number. The channel's
-  // label comes back too. Nothing when it does not exist now.
+  // label comes back too. Nothing when it does not exist now. Refused as in attach(), so that nobody hears of params of
+  // fetchers that are not for them.
   struct Resolved {
     std::optional<ChannelNumber> channel;
     std::string label;
   };
-  std::function<void(std::string fetcher, Params, std::function<void(std::expected<Resolved, FeedError>)>)> resolve;
+  std::function<void(std::string fetcher, Params, Access, std::function<void(std::expected<Resolved, FeedError>)>)>
+      resolve;
 
   std::function<void(ChannelNumber, std::uint64_t after, Form, std::size_t max_bytes,
                      std::function<void(std::expected<HistoryChunk, HistoryProblem>)>)>

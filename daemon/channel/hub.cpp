@@ -79,6 +79,7 @@ void Hub::Impl::drop_if_idle(const std::string& id) {
   numbers.erase(channel.number);
   if (const auto brought = addresses.find(channel.brought_by); brought != addresses.end() && --brought->second == 0)
     addresses.erase(brought);
+  around.store.let_go(id);
   channels.erase(found);
 }
 

@@ -21,8 +21,10 @@ Feed Hub::feed() {
   feed.detach = [on_core](ServeNumber serve, ChannelNumber channel, Form form) {
     on_core([serve, channel, form](Impl& hub) { hub.detach(serve, channel, form); });
   };
-  feed.resolve = [on_core](std::string fetcher, Params params, auto reply) {
-    on_core([fetcher = std::move(fetcher), params = std::move(params), reply = std::move(reply)](Impl& hub) mutable {
+  feed.resolve = [on_core](std::string fetcher, Params params, Access access, auto reply) {
+    on_core([fetcher = std::move(fetcher), params = std::move(params), access = std::move(access),
+             reply = std::move(reply)](Impl& hub) mutable {
+      if (!may_see_fetcher(access, fetcher)) return reply(std::unexpected(not_for_this_token(fetcher)));
       hub.resolve(fetcher, params, [&hub, reply = std::move(reply)](std::expected<ChannelId, FeedError> id) {
         if (!id) return reply(std::unexpected(std::move(id.error())));
         const Channel* channel = hub.find(id->text);

@@ -37,7 +37,10 @@ struct QuotaJob {
   QuotaRecord record;
   std::move_only_function<void(bool)> done;
 };
-using Job = std::variant<PollJob, ReadJob, QuotaJob, Write>;
+struct LetGoJob {
+  std::string channel;
+};
+using Job = std::variant<PollJob, ReadJob, QuotaJob, LetGoJob, Write>;
 
 // What is to be written of one channel besides its polls. Forgotten, and then wanted again, are two writes.
 struct Waiting {
@@ -68,8 +71,10 @@ struct StoreThread::Impl {
   void take(PollJob job);
   void take(ReadJob job);
   void take(QuotaJob job) { quotas.push_back(std::move(job)); }
+  void take(const LetGoJob& job);
   void take(Write write);
   void flush(bool all = false);
+  void count_known();
 
   mutable std::mutex problem_mutex;
   std::string problem;  // GUARDED_BY(problem_mutex)
@@ -89,6 +94,7 @@ struct StoreThread::Impl {
   std::unordered_set<std::string> polled;  // the channels in it
   std::vector<QuotaJob> quotas;            // spent before the group's polls are
   std::size_t dropped = 0;
+  std::size_t counted_known = 0;  // of these the statistics know
   std::map<std::string, Waiting> waiting;
   bool failing = false;                        // the last transaction failed
   bool forgets = false;                        // a channel in `waiting` is to be forgotten
@@ -147,6 +153,17 @@ void StoreThread::Impl::take(ReadJob job) {
   }
 }
 
+void StoreThread::Impl::take(const LetGoJob& job) {
+  if (polled.contains(job.channel)) flush();
+  committer.let_go(job.channel);
+  count_known();
+}
+
+void StoreThread::Impl::count_known() {
+  // A smaller number than before wraps round, and so does the sum: it comes out right.
+  stats.known.add(committer.known() - std::exchange(counted_known, committer.known()));
+}
+
 void StoreThread::Impl::take(Write write) {
   // In a transaction these come before the polls; this one must come after the poll of its channel.
   if (const std::string* channel = channel_of(write); channel != nullptr && polled.contains(*channel)) flush();
@@ -200,6 +217,7 @@ void StoreThread::Impl::flush(bool all) {
   for (QuotaJob& job : std::exchange(quotas, {})) job.done(outcome.problem.empty());
   polls.clear();
   polled.clear();
+  count_known();
   for (std::size_t i = 0; i < answering.size(); ++i) answering[i](std::move(outcome.polls[i]));
 }
 
@@ -232,6 +250,8 @@ std::string StoreThread::problem() const {
   const std::lock_guard lock(impl_->problem_mutex);
   return impl_->problem;
 }
+
+void StoreThread::let_go(std::string channel) { impl_->put(LetGoJob{std::move(channel)}); }
 
 void StoreThread::write(Write write) { impl_->put(std::move(write)); }
 

@@ -37,6 +37,9 @@ class StoreThread {
   // that `job` lets out ends in `failed`.
   void read(std::move_only_function<void(Store&)> job, std::move_only_function<void(std::string)> failed);
 
+  // The channel is polled no more for now: what is in memory of it goes, after what was queued before.
+  void let_go(std::string channel);
+
   // The end is near: after `within`, polls that still wait are dropped and only their schedules written. What they
   // found is found again by the next poll. `dropped` hears how many, if any, as the last thing on the store thread.
   void hurry(Millis within, std::move_only_function<void(std::size_t polls)> dropped);
@@ -47,6 +50,7 @@ class StoreThread {
     DurationHistogram commits;  // diff and transaction of one group
     Counter failures;           // transactions that failed
     Counter waiting;            // polls that are not answered yet, now
+    Counter known;              // channels of which the fingerprints are in memory, now
   };
   [[nodiscard]] const Stats& stats() const;
 

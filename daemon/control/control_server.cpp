@@ -24,7 +24,7 @@ using Local = asio::local::stream_protocol;
 using nlohmann::json;
 
 constexpr std::size_t longest_request = 8192;
-constexpr std::size_t most_unsent = std::size_t{1} << 20U;  // of a client that does not read
+constexpr std::size_t most_unsent = std::size_t{1} << 20U;  // of a client that does not read; one message may be larger
 constexpr std::chrono::seconds request_time{5};
 
 }  // namespace
@@ -98,7 +98,7 @@ void ControlConnection::watch_for_end() {
 
 void ControlConnection::send(const std::string& text) {
   if (closed_) return;
-  if (unsent_.size() + text.size() > most_unsent) {
+  if (!unsent_.empty() && unsent_.size() + text.size() > most_unsent) {
     if (auto gone = std::exchange(gone_, nullptr)) gone();
     return close();
   }
@@ -133,8 +133,12 @@ ControlReply::ControlReply(std::shared_ptr<ControlConnection> connection) : conn
 ControlReply::~ControlReply() { connection_->finish(); }
 void ControlReply::send(const std::string& text) { connection_->send(text); }
 void ControlReply::on_gone(std::function<void()> gone) { connection_->on_gone(std::move(gone)); }
-void ControlReply::done(const std::string& message) { send(json{{"ok", true}, {"message", message}}.dump()); }
-void ControlReply::refuse(const std::string& message) { send(json{{"ok", false}, {"message", message}}.dump()); }
+void ControlReply::done(const std::string& message) { tell(true, message); }
+void ControlReply::refuse(const std::string& message) { tell(false, message); }
+void ControlReply::tell(bool ok, const std::string& message) {
+  // A message may name what was asked for, cut in the middle of a character.
+  send(json{{"ok", ok}, {"message", message}}.dump(-1, ' ', false, json::error_handler_t::replace));
+}
 
 struct ControlServer::Impl : std::enable_shared_from_this<ControlServer::Impl> {
   Impl(asio::io_context& given_io, std::filesystem::path given_path, ControlHandler given_handler, Log given_log)

@@ -44,6 +44,7 @@ class ControlReply {
   void on_gone(std::function<void()> gone);
 
  private:
+  void tell(bool ok, const std::string& message);
   std::shared_ptr<ControlConnection> connection_;
 };
 

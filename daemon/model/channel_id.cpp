@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/utf8_check.hpp"
+
 namespace restream {
 
 namespace {
@@ -75,6 +77,9 @@ std::expected<std::string, ParamError> percent_decode(std::string_view text) {
     out += static_cast<char>(high * 16 + low);
     i += 2;
   }
+  // As everywhere else: names and values are texts, and what is none could not be said in JSON.
+  Utf8Check utf8;
+  if (!utf8.add(out) || !utf8.whole()) return std::unexpected(ParamError{"what is there is not UTF-8"});
   return out;
 }
 

@@ -11,6 +11,9 @@ using Json = nlohmann::ordered_json;
 
 Json parse(const char* text) { return Json::parse(text); }
 
+// A Host header may hold any bytes.
+std::string text_of(const Json& document) { return document.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 // What all messages about a channel have.
 Json message_schema(const char* type, const char* more) {
   Json schema = parse(R"({"type": "object", "required": ["type", "channel", "params"], "properties": {
@@ -190,7 +193,7 @@ std::string asyncapi_document(std::string_view catalogue, const ApiContext& cont
       operation["messages"].push_back(reference("#/channels/" + key + "/messages/" + type));
     }
   }
-  return document.dump();
+  return text_of(document);
 }
 
 namespace {
@@ -276,7 +279,7 @@ std::string openapi_document(std::string_view catalogue, const ApiContext& conte
           {{"name", param}, {"in", "query"}, {"required", is_required(spec)}, {"schema", param_schema(spec)}});
     paths["/fetchers/" + name]["get"] = get("What the fetcher says of itself, its health and quota", object);
   }
-  return document.dump();
+  return text_of(document);
 }
 
 }  // namespace restream

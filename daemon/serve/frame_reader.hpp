@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "serve/utf8_check.hpp"
+#include "model/utf8_check.hpp"
 
 namespace restream {
 

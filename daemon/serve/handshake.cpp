@@ -76,7 +76,7 @@ std::optional<Deflating> answer_to(std::string_view offer) {
 std::optional<Answer> handshake_refusal(const Request& request) {
   if (request.header("sec-websocket-version") != "13") {
     Answer answer = error_answer(426, "bad_request", "WebSockets are spoken in version 13 here");
-    answer.headers.emplace_back("Sec-WebSocket-Version", "13");
+    answer.headers = {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", "13"}};
     return answer;
   }
   if (!is_key(request.header("sec-websocket-key")))

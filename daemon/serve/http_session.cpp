@@ -48,8 +48,11 @@ void HttpSession::tick(SteadyTime now) {
 }
 
 void HttpSession::go_away() {
-  if (!answering_ && !first_ && !begun()) connection_->abort();
-  // Otherwise there is a request to answer; send() ends the connection after it.
+  // With a request to answer, send() ends the connection after it.
+  if (answering_ || first_ || begun() || connection_->ending()) return;
+  if (connection_->outbox().queued() == 0) return connection_->abort();
+  connection_->end(true);
+  if (!reading_) connection_->drain_and_close(true);
 }
 
 void HttpSession::await_next() {
@@ -137,7 +140,9 @@ void HttpSession::handle(Request request) {
   const bool health = request.path == "/livez" || request.path == "/readyz";
   if (connection_->refused()) keep_alive_ = false;
   if (connection_->refused() && !health) {
-    Answer answer = error_answer(503, "unavailable", "too many connections; try again later");
+    Answer answer = error_answer(503, "unavailable",
+                                 "the server has its limit of connections (limits.connections), or your address has "
+                                 "its own (limits.connections_per_address); try again later");
     answer.headers.emplace_back("Retry-After", "5");
     return send(answer);
   }

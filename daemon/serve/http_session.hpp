@@ -26,6 +26,7 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   void go_away() override;
   void abort() override { connection_->abort(); }
   [[nodiscard]] bool lasting() const override { return false; }
+  [[nodiscard]] bool answering() const override { return answering_ || connection_->outbox().queued() > 0; }
   [[nodiscard]] bool leaving() const override { return connection_->ending(); }
 
  private:

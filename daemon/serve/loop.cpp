@@ -129,15 +129,17 @@ void Loop::drain_step() {
   if (!drain_) return;
   std::vector<std::shared_ptr<Session>> staying;
   bool any = false;
+  bool answering = false;
   for (const auto& session : all_sessions()) {
     any = any || session->lasting();
+    answering = answering || session->answering();
     if (session->lasting() && !session->leaving()) staying.push_back(session);
   }
-  if (!any) {
+  const auto passed = std::chrono::duration_cast<Millis>(now_ - drain_->start);
+  if (!any && (!answering || passed >= drain_->over)) {
     if (drain_->done) std::exchange(drain_->done, nullptr)();
     return;
   }
-  const auto passed = std::chrono::duration_cast<Millis>(now_ - drain_->start);
   // How many may still stay by now: a straight line from all to none.
   const auto left = std::max<Millis::rep>(0, (drain_->over - passed).count());
   const std::size_t may_stay =

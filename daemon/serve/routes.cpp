@@ -6,6 +6,7 @@
 #include "model/channel_id.hpp"
 #include "serve/api_documents.hpp"
 #include "serve/page.hpp"
+#include "serve/stream_request.hpp"
 
 namespace restream {
 
@@ -23,6 +24,20 @@ Answer json_answer(std::string json) {
   Answer answer;
   answer.body = std::move(json);
   return answer;
+}
+
+Answer wrong_method(std::string_view message, std::string_view allowed) {
+  Answer answer = error_answer(405, "bad_request", message);
+  answer.headers.emplace_back("Allow", allowed);
+  return answer;
+}
+
+// What is there depends on what the client accepts.
+Reply by_accept(const Reply& reply) {
+  return [reply](Answer answer) {
+    answer.headers.emplace_back("Vary", "Accept");
+    reply(std::move(answer));
+  };
 }
 
 Answer not_found(std::string_view path) {
@@ -130,29 +145,26 @@ void answer_description(Loop& loop, const Way& way, const Visitor& visitor, cons
 }  // namespace
 
 void route(Loop& loop, const Request& request, const Way& way, const Visitor& visitor, const Reply& reply) {
+  const std::string& path = request.path;
+  // A GET of it has gone another way.
+  if (path == events_path) return reply(wrong_method("event streams are asked for by GET", "GET"));
   if (request.method != "GET" && request.method != "HEAD") {
-    Answer answer = error_answer(405, "bad_request", "only GET and HEAD are understood here");
-    answer.headers.emplace_back("Allow", "GET, HEAD");
+    Answer answer = wrong_method("only GET and HEAD are understood here", "GET, HEAD");
     answer.close = true;
     return reply(std::move(answer));
   }
-  const std::string& path = request.path;
   if (path == "/livez") return reply(json_answer(R"({"live":true})"));
   if (path == "/readyz") return answer_readiness(loop, reply);
   if (path == "/metrics") return answer_metrics(loop, reply);
   if (loop.draining()) return reply(draining_answer());
   if (asks_for_page(path, request.header("accept"))) return reply(page_answer());
-  if (path == "/" || path == "/fetchers") {
-    const Reply catalogue = [reply, vary = path == "/"](Answer answer) {
-      if (vary) answer.headers.emplace_back("Vary", "Accept");
-      reply(std::move(answer));
-    };
-    return loop.feed().get_fetchers(std::nullopt, visitor.access, on_document(loop, request, catalogue));
-  }
+  if (path == "/" || path == "/fetchers")
+    return loop.feed().get_fetchers(std::nullopt, visitor.access,
+                                    on_document(loop, request, path == "/" ? by_accept(reply) : reply));
   if (path == "/asyncapi.json") return answer_description(loop, way, visitor, reply, asyncapi_document);
   if (path == "/openapi.json") return answer_description(loop, way, visitor, reply, openapi_document);
   if (path == "/channels") return loop.feed().get_channels(visitor.access, on_document(loop, request, reply));
-  if (path.starts_with(channels_prefix)) return answer_channel(loop, request, visitor, reply);
+  if (path.starts_with(channels_prefix)) return answer_channel(loop, request, visitor, by_accept(reply));
   if (path.starts_with(fetchers_prefix)) return answer_fetcher(loop, request, visitor, reply);
   reply(not_found(path));
 }
@@ -168,11 +180,7 @@ Answer preflight_answer(bool allowed) {
 }
 
 Answer ticket_answer(Loop& loop, const Request& request, const Admission& admission) {
-  if (request.method != "POST") {
-    Answer answer = error_answer(405, "bad_request", "tickets are made by POST");
-    answer.headers.emplace_back("Allow", "POST");
-    return answer;
-  }
+  if (request.method != "POST") return wrong_method("tickets are made by POST", "POST");
   if (loop.draining()) return draining_answer();
   const auto ticket = loop.tickets().issue(admission.token(), loop.clock().steady());
   if (!ticket) return refusal_answer("unavailable", "too many tickets are waiting to be used; try again in a moment");

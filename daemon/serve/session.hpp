@@ -22,6 +22,8 @@ class Session {
   // told at once.
   [[nodiscard]] virtual bool lasting() const = 0;
   [[nodiscard]] virtual bool leaving() const = 0;
+  // An HTTP session with an answer that has not left yet: the server waits for it, but not for long.
+  [[nodiscard]] virtual bool answering() const { return false; }
 };
 
 }  // namespace restream

@@ -13,7 +13,6 @@ namespace restream {
 namespace {
 
 constexpr std::string_view channels_prefix = "/channels/";
-constexpr std::string_view events_path = "/events";
 // More would not fit, as an id and as a URL, into the head of the request that resumes.
 constexpr std::size_t most_by_id = 64;
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <expected>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "channel/feed.hpp"
@@ -11,6 +12,9 @@
 #include "serve/request.hpp"
 
 namespace restream {
+
+// Event streams of several channels.
+inline constexpr std::string_view events_path = "/events";
 
 struct StreamRequest {
   struct Channel {

@@ -1,6 +1,7 @@
 #include "serve/subscriptions.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "serve/loop.hpp"
@@ -98,6 +99,20 @@ const Subscription* Subscriptions::find(ChannelNumber number) const {
   for (const auto& subscription : all_)
     if (subscription->number == number) return subscription.get();
   return nullptr;
+}
+
+const Subscription* Subscriptions::named(const std::string& fetcher, const Params& params, bool whole) const {
+  const Subscription* found = nullptr;
+  for (const auto& subscription : all_) {
+    const auto label = nlohmann::json::parse("{" + *subscription->label + "}");
+    const auto& told = label.at("params");
+    const auto fits = [&told](const auto& one) { return told.value(one.first, nlohmann::json()) == one.second; };
+    if (label.at("channel") != fetcher || !std::ranges::all_of(params, fits)) continue;
+    if (whole && params.size() != told.size()) continue;
+    if (found != nullptr) return nullptr;
+    found = subscription.get();
+  }
+  return found;
 }
 
 std::vector<std::shared_ptr<const std::string>> Subscriptions::labels() const {

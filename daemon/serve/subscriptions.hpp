@@ -38,6 +38,9 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   void named_twice(std::size_t id_place);
   // Null when there is none.
   [[nodiscard]] const Subscription* find(ChannelNumber number) const;
+  // The one that these params name by themselves: those told in its messages, or (not `whole`) a part of them that fits
+  // no other one. Null when there is none.
+  [[nodiscard]] const Subscription* named(const std::string& fetcher, const Params& params, bool whole) const;
   [[nodiscard]] std::size_t size() const { return all_.size(); }
   void remove(ChannelNumber number);
   void clear();

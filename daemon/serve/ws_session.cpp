@@ -180,13 +180,25 @@ std::string WsSession::too_many() const {
 void WsSession::resolve(ClientMessage message, void (WsSession::*then)(const Feed::Resolved&)) {
   using Reply = std::expected<Feed::Resolved, FeedError>;
   Loop& loop = connection_->loop();
-  loop.feed().resolve(message.channel, std::move(message.params),
-                      loop.on_loop<Reply>([weak = weak_from_this(), then](const Reply& resolved) {
+  const auto asked = std::make_shared<const ClientMessage>(std::move(message));
+  loop.feed().resolve(asked->channel, asked->params, admission_.access(),
+                      loop.on_loop<Reply>([weak = weak_from_this(), asked, then](const Reply& resolved) {
                         const auto self = weak.lock();
                         if (!self) return;
-                        if (!resolved) return self->fail(resolved.error().code, resolved.error().message);
+                        if (!resolved) return self->cannot_resolve(*asked, resolved.error());
                         (self.get()->*then)(*resolved);
                       }));
+}
+
+// The fetcher may be disabled or gone by now, or take other params: who follows a channel of it can leave all the same.
+void WsSession::cannot_resolve(const ClientMessage& message, const FeedError& error) {
+  if (message.action == ClientMessage::Action::unsubscribe)
+    if (const Subscription* one =
+            subscriptions_->named(message.channel, message.params, error.code == "invalid_params")) {
+      const auto label = one->label;
+      return leave(one->number, *label);
+    }
+  fail(error.code, error.message);
 }
 
 void WsSession::subscribe_at_limit(const Feed::Resolved& resolved) {
@@ -199,8 +211,12 @@ void WsSession::subscribe_at_limit(const Feed::Resolved& resolved) {
 void WsSession::unsubscribe(const Feed::Resolved& resolved) {
   if (!resolved.channel || subscriptions_->find(*resolved.channel) == nullptr)
     return fail("not_subscribed", "this connection is not subscribed to that channel");
-  subscriptions_->remove(*resolved.channel);
-  tell("unsubscribed", unsubscribed_json(resolved.label), resolved.label);
+  leave(*resolved.channel, resolved.label);
+}
+
+void WsSession::leave(ChannelNumber channel, const std::string& label) {
+  subscriptions_->remove(channel);
+  tell("unsubscribed", unsubscribed_json(label), label);
   done();
 }
 

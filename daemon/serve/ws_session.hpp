@@ -47,6 +47,8 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   void resolve(ClientMessage message, void (WsSession::*then)(const Feed::Resolved&));
   void subscribe_at_limit(const Feed::Resolved& resolved);
   void unsubscribe(const Feed::Resolved& resolved);
+  void cannot_resolve(const ClientMessage& message, const FeedError& error);
+  void leave(ChannelNumber channel, const std::string& label);
   void unsubscribe_all();
   bool on_attached(const std::expected<Attached, FeedError>& attached, const Delivery& delivery);
   void done();

@@ -52,6 +52,14 @@ test("poll asks the API now, and tail prints what comes of it", async () => {
   await eventually(async () => (await subscribers()) === 0, { what: "the end of the tail" });
 });
 
+test("a message that is larger than all that may wait is told, too", async () => {
+  const channel = "list?name=heavy";
+  await upstream.setList("heavy", [{ id: "a", text: "x".repeat(1_500_000) }]);
+  const tail = new Process(join(BUILD, "bin/restreamctl"), ["--socket", socket, "tail", channel]);
+  await tail.waitForLine(/"type":"new_item".*"id":"a"/);
+  tail.signal("SIGTERM");
+});
+
 test("forget refuses a channel that is followed, and drops one that nobody knows any more", async () => {
   const refused = await ctl("forget", "list?name=tailed");
   assert.equal(refused.code, 1);
@@ -81,6 +89,15 @@ test("reload says what was read", async () => {
   const { code, out } = await ctl("reload");
   assert.equal(code, 0);
   assert.match(out, /keys, tokens, certificate and plugins read anew/);
+});
+
+test("a channel whose name cannot be said in JSON is refused, also where a message cuts it, and harms nothing", async () => {
+  for (const channel of ["list?name=%FF", `list?x${"é".repeat(40)}=1`]) {
+    const refused = await ctl("poll", channel);
+    assert.equal(refused.code, 1, refused.err);
+    assert.match(refused.err, /UTF-8|unknown param/);
+  }
+  assert.equal((await ctl("status")).code, 0);
 });
 
 test("nonsense on the socket is answered or cut off, and harms nothing", async () => {

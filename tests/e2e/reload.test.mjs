@@ -74,11 +74,16 @@ test("fetchers come, go and come back", async () => {
 
 test("a fetcher is disabled and enabled, and given another plugin", async () => {
   const { daemon, socket, next } = await begin("switched");
+  const leaver = await daemon.subscriber();
+  await leaver.subscribe("list", { name: "switched" });
   const off = structuredClone(next);
   off.fetchers.list.enabled = false;
   await reload(daemon, off);
   const status = await socket.waitFor("status", ({ state }) => state === "unavailable");
   assert.equal(status.reason, "disabled");
+  leaver.send({ action: "unsubscribe", channel: "list", params: { name: "switched" } });
+  assert.deepEqual((await leaver.waitFor("unsubscribed")).params, { name: "switched" });
+  await leaver.close();
   const asked = (await upstream.requests("/list/switched")).length;
   await socket.expectNone("new_item", 2500);
   assert.equal((await upstream.requests("/list/switched")).length, asked);

@@ -48,6 +48,13 @@ test("a token sees what its globs allow, and nothing else", async () => {
   assert.equal((await get(ALL.token, "/channels")).json().channels.length, 2);
   assert.deepEqual((await get(ONE.token, "/fetchers")).json().fetchers.map(({ name }) => name), ["list"]);
   assert.equal((await get(ONE.token, "/fetchers/list-complete")).status, 403);
+  // Nor does it hear which params the others take.
+  const client = await daemon.subscriber({ headers: { authorization: `Bearer ${ONE.token}` } });
+  for (const action of ["subscribe", "unsubscribe"]) {
+    client.send({ action, channel: "list-complete", params: { other: "a" } });
+    assert.equal((await client.waitFor("error", ({ request }) => request.action === action)).code, "unauthorized");
+  }
+  await client.close();
 });
 
 test("a WebSocket brings its token in a header or as a subprotocol", async () => {

@@ -107,11 +107,12 @@ Feed FakeCore::feed() {
     ++detaches_;
     --counts_[std::to_string(serve) + '/' + std::to_string(number) + '/' + std::to_string(form.index())];
   };
-  feed.resolve = [this](const std::string& fetcher, const Params& params,
+  feed.resolve = [this](const std::string& fetcher, const Params& params, const Access&,
                         const std::function<void(std::expected<Feed::Resolved, FeedError>)>& done) {
     const std::scoped_lock lock(mutex_);
     if (fetcher == "nobody")
       return done(std::unexpected(FeedError{.code = "unknown_channel", .message = "no such fetcher"}));
+    if (resolves_fail) return done(std::unexpected(FeedError{.code = "unavailable", .message = "it is disabled"}));
     const Channel& one = channel(fetcher, params);
     done(Feed::Resolved{.channel = one.number, .label = *one.label});
   };

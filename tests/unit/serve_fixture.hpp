@@ -77,7 +77,8 @@ class FakeCore {
   std::atomic<bool> filter_odd = false;
   std::atomic<bool> ready = true;
   std::atomic<bool> reads_fail = false;
-  std::string status_at_attach;  // the state that attach() reports; empty: live
+  std::atomic<bool> resolves_fail = false;  // as of a fetcher that is disabled by now
+  std::string status_at_attach;             // the state that attach() reports; empty: live
   std::string last_address;
   std::shared_ptr<const Document> huge =  // what all are answered who get it
       std::make_shared<const Document>(

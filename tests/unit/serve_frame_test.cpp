@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "channel/deflate.hpp"
+#include "model/utf8_check.hpp"
 #include "serve/frame_reader.hpp"
 #include "serve/handshake.hpp"
 #include "serve/request.hpp"
-#include "serve/utf8_check.hpp"
 
 using namespace restream;
 

@@ -41,6 +41,7 @@ TEST_CASE("a channel is got by its id, with an ETag") {
   CHECK(got.status == 200);
   CHECK(got.header("ETag") == "\"tag\"");
   CHECK(got.header("Vary") == "Origin");
+  CHECK(got.head.find("\r\nVary: Accept\r\n") != std::string::npos);
   CHECK(rig.core.last_get == "nyt-top?section=books%2Freview");
   const HttpAnswer again = client.get("/channels/nyt-top", "If-None-Match: \"tag\"\r\n");
   CHECK(again.status == 304);
@@ -94,6 +95,53 @@ TEST_CASE("other methods and bodies are refused") {
   Client odd = rig.client();
   odd.send("GET / HTTP/1.1\r\n\r\n");
   CHECK(odd.read_answer().status == 400);
+}
+
+TEST_CASE("a Host that is not UTF-8 is answered, also where the answer names it") {
+  Rig rig;
+  for (const char* path : {"/openapi.json", "/asyncapi.json"}) {
+    INFO(path);
+    Client client = rig.client();
+    client.send("GET " + std::string(path) + " HTTP/1.1\r\nHost: \xff\xfe\r\n\r\n");
+    const HttpAnswer answer = client.read_answer();
+    CHECK(answer.status == 200);
+    CHECK(nlohmann::json::accept(answer.body));
+  }
+}
+
+TEST_CASE("what is not UTF-8 names no channel and no param") {
+  Rig rig;
+  Client client = rig.client();
+  CHECK(client.get("/channels/news?q=%FF").json()["code"] == "invalid_params");
+  CHECK(client.get("/channels/news?%C3=x").json()["code"] == "invalid_params");
+  CHECK(client.get("/channels/n%ED%A0%80").status == 400);
+  CHECK(client.get("/fetchers/%FF").status == 400);
+  CHECK(client.stream("/events?channel=news%3Fq%3D%25FF").json()["code"] == "invalid_params");
+  CHECK(client.get("/channels/news?q=%C3%A4").status == 200);
+}
+
+TEST_CASE("an answer that is under way when the server goes is sent to its end") {
+  Rig rig;
+  Client slow = rig.client();
+  slow.send("GET /channels/huge HTTP/1.1\r\nHost: h\r\n\r\n");
+  REQUIRE(eventually([&] { return rig.server->totals().queued_bytes > 0; }));
+  std::atomic<bool> done = false;
+  rig.server->drain(Millis(3000), [&] { done = true; });
+  std::this_thread::sleep_for(Millis(600));
+  CHECK_FALSE(done);
+  CHECK(slow.read_answer().body.size() == rig.core.huge->json.size());
+  CHECK(slow.read_to_end().empty());
+  CHECK(eventually([&] { return done.load(); }));
+}
+
+TEST_CASE("an answer that nobody takes does not keep the server") {
+  Rig rig;
+  Client slow = rig.client();
+  slow.send("GET /channels/huge HTTP/1.1\r\nHost: h\r\n\r\n");
+  REQUIRE(eventually([&] { return rig.server->totals().queued_bytes > 0; }));
+  std::atomic<bool> done = false;
+  rig.server->drain(Millis(1000), [&] { done = true; });
+  CHECK(eventually([&] { return done.load(); }, Millis(3000)));
 }
 
 TEST_CASE("pipelined requests are answered in order, and HTTP/1.0 closes") {
