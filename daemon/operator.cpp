@@ -73,7 +73,7 @@ struct Operator::Impl : std::enable_shared_from_this<Operator::Impl> {
                 {"reason", ready.reason}};
     out.update(json::parse(parts.fetchers.describe(std::nullopt).value_or("{}")));
     out.update(json::parse(channels.json));
-    reply->send(json{{"ok", true}, {"status", std::move(out)}}.dump());
+    reply->send(json{{"ok", true}, {"status", std::move(out)}}.dump(-1, ' ', false, json::error_handler_t::replace));
   }
 
   void forget(const std::string& name, const Reply& reply) {

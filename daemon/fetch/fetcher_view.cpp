@@ -19,6 +19,9 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
+// What went wrong may have been said in bytes that are no text.
+std::string dumped(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 json health_json(std::pair<State, Reason> health, std::uint64_t restarts, const std::string& error) {
   const auto [state, reason] = health;
   return {{"state", text(state)},
@@ -50,7 +53,7 @@ std::string Fetcher::Impl::describe(std::uint64_t restarts, const std::string& l
   entry["keys"] = keys_json(metadata.get(), keys);
   entry["quota"] = quota && metadata ? json::parse(quota_json(quota->view())) : json();
   entry["channels"] = polls.size();
-  return entry.dump();
+  return dumped(entry);
 }
 
 std::string Fetcher::Impl::status_item(std::uint64_t restarts, const std::string& last_error) const {
@@ -61,7 +64,7 @@ std::string Fetcher::Impl::status_item(std::uint64_t restarts, const std::string
   json told = metadata ? json::parse(metadata->json) : json::object();
   for (auto& [name, value] : told.items())
     if (!item.contains(name) && name != "quota") item[name] = std::move(value);
-  return item.dump();
+  return dumped(item);
 }
 
 }  // namespace restream
