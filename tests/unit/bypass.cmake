@@ -1,2 +1,2 @@
 # Apart from unit-http: it runs in a network of its own.
-restream_unit_test(NAME bypass SOURCES bypass_test.cpp USES http model LINKS Threads::Threads ${CMAKE_DL_LIBS})
+restream_unit_test(NAME bypass ONE_THREAD SOURCES bypass_test.cpp USES http model LINKS Threads::Threads ${CMAKE_DL_LIBS})

@@ -1,5 +1,5 @@
 # The keystore, and the command as a real process.
-restream_unit_test(NAME keys
+restream_unit_test(NAME keys ONE_THREAD
   SOURCES keys_support.cpp keys_format_test.cpp keys_vector_test.cpp keys_store_test.cpp keys_command_test.cpp
           keys_terminal_test.cpp keys_crash_test.cpp
   USES keys LINKS util)

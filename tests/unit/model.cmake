@@ -1,1 +1,1 @@
-restream_unit_test(NAME model SOURCES model_test.cpp USES model)
+restream_unit_test(NAME model ONE_THREAD SOURCES model_test.cpp USES model)

@@ -1,1 +1,1 @@
-restream_unit_test(NAME sdk SOURCES sdk_slice_test.cpp LINKS restream::sdk nlohmann_json::nlohmann_json)
+restream_unit_test(NAME sdk ONE_THREAD SOURCES sdk_slice_test.cpp LINKS restream::sdk nlohmann_json::nlohmann_json)

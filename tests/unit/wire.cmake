@@ -1,1 +1,1 @@
-restream_unit_test(NAME wire SOURCES wire_test.cpp USES wire)
+restream_unit_test(NAME wire ONE_THREAD SOURCES wire_test.cpp USES wire)
