@@ -37,7 +37,6 @@ constexpr std::string_view end_of_head = "\r\n\r\n";
 // event stream.
 constexpr std::string_view subscribed = R"("resumed":)";
 constexpr std::string_view compressed_frame = "\xc1";
-constexpr std::string_view masked_pong{"\x8a\x80\0\0\0\0", 6};
 constexpr std::string_view snapshot = R"("items":[)";
 
 std::string for_channel(std::string text, std::size_t channel) {

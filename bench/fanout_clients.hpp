@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace bench {
 
@@ -39,6 +40,9 @@ Subscribing event_stream(const std::string& path);
 
 // A masked text frame with a mask of zeros, which leaves the payload as it is.
 std::string client_frame(const std::string& payload);
+
+// A sign of life.
+inline constexpr std::string_view masked_pong{"\x8a\x80\0\0\0\0", 6};
 
 // A self-signed certificate with its key, in a file there. Runs openssl.
 std::string make_certificate(const std::string& directory);

@@ -120,6 +120,8 @@ class Api {
 class Tap {
  public:
   Tap(std::uint16_t port, const std::string& subscribe) : fd_(connect_to(port)) {
+    constexpr timeval patience{.tv_sec = 60, .tv_usec = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     write_all(fd_,
               "GET /channels HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
@@ -140,7 +142,9 @@ class Tap {
     std::memcpy(&local, &generic, sizeof local);
     return ntohs(local.sin_port);
   }
-  // The next so many, as they came. Pings and statuses do not come here: the channel is polled all the time.
+  // Who says nothing for a minute is taken to be gone.
+  void send_heartbeat() const { write_all(fd_, masked_pong); }
+  // The next so many, as they came. Who sends heartbeats is sent no pings.
   std::string take_frames(std::size_t count) {
     std::size_t end = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -166,7 +170,7 @@ class Tap {
   void read_more() {
     std::array<char, 65536> buffer{};
     const ssize_t size = read(fd_, buffer.data(), buffer.size());
-    if (size <= 0) throw std::runtime_error("restreamd has closed the connection of the benchmark's own subscriber");
+    if (size <= 0) throw std::runtime_error("restreamd sends the benchmark's own subscriber nothing any more");
     seen_.append(buffer.data(), static_cast<std::size_t>(size));
   }
 
@@ -242,6 +246,7 @@ Bed whole_bed(const fs::path& directory, const BedOptions& options) {
           .settle = [whole] { whole->api.wait_for_request(); },
           .publish =
               [whole](const std::string& items, std::size_t count) {
+                whole->tap->send_heartbeat();
                 whole->api.answer(R"({"items":)" + items + "}");
                 return std::make_shared<const std::string>(whole->tap->take_frames(count));
               },

@@ -10,6 +10,9 @@ namespace restream {
 namespace {
 
 constexpr std::chrono::hours forget_every{1};
+// Strangers can bring one channel after the other to life and leave it: for each that may be active so many are
+// remembered.
+constexpr std::size_t remembered_for_each = 10;
 
 }  // namespace
 
@@ -76,6 +79,7 @@ void Hub::Impl::drop_if_idle(const std::string& id) {
   for (auto& [_, read] : channel.snapshots)
     for (SnapshotReply& reply : read.readers) reply(std::unexpected(HistoryProblem{true, "the channel has gone"}));
   if (channel.worth_keeping()) records.insert_or_assign(id, std::move(channel.record));
+  bound_records();
   numbers.erase(channel.number);
   if (const auto brought = addresses.find(channel.brought_by); brought != addresses.end() && --brought->second == 0)
     addresses.erase(brought);
@@ -302,6 +306,27 @@ void Hub::Impl::forget_old() {
   around.loop.at(around.clock.steady() + forget_every, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->forget_old();
   });
+}
+
+// Forgets those that nobody has asked for in the longest time; a tenth at once, since all are looked at for it.
+void Hub::Impl::bound_records() {
+  const std::size_t most = limits.channels * remembered_for_each;
+  if (records.size() <= most) return;
+  using Record = std::pair<const std::string, ChannelRecord>;
+  std::vector<const Record*> by_demand;
+  by_demand.reserve(records.size());
+  for (const Record& one : records) by_demand.push_back(&one);
+  const std::size_t count = records.size() - (most - most / 10);
+  const auto end = by_demand.begin() + static_cast<std::ptrdiff_t>(count);
+  std::ranges::nth_element(by_demand, end, {}, [](const Record* one) { return one->second.schedule.last_demand; });
+  std::vector<std::string> oldest;
+  for (auto one = by_demand.begin(); one != end; ++one) oldest.push_back((*one)->first);
+  for (const std::string& channel : oldest) {
+    records.erase(channel);
+    around.store.write(ForgetWrite{channel});
+  }
+  around.log.warning("channels forgotten that nobody follows: more were remembered than limits.channels is good for",
+                     {{"forgotten", std::to_string(count)}, {"remembered", std::to_string(records.size())}});
 }
 
 Hub::Hub(Surroundings surroundings, HubLimits limits, std::vector<ChannelRecord> records, HubHooks hooks)

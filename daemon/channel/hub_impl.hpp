@@ -141,6 +141,7 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   // housekeeping
   // Channels that nobody asked for in a long time go, with all they had.
   void forget_old();
+  void bound_records();
 
   Surroundings around;
   HubLimits limits;

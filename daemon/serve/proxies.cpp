@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/beast/core/string.hpp>
 #include <charconv>
 #include <optional>
 #include <ranges>
@@ -105,7 +106,7 @@ Way Proxies::way(const Request& request, const std::string& peer, bool https) co
   }
   // The last word is that of the proxy that is nearest to us.
   if (const auto protocols = list(request, "x-forwarded-proto"); !protocols.empty() && !protocols.back().empty())
-    way.https = protocols.back() == "https" || protocols.back() == "wss";
+    way.https = boost::beast::iequals(protocols.back(), "https") || boost::beast::iequals(protocols.back(), "wss");
   if (const auto hosts = list(request, "x-forwarded-host"); !hosts.empty() && !hosts.back().empty())
     way.host = hosts.back();
   return way;

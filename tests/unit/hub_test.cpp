@@ -203,23 +203,6 @@ TEST_CASE("a channel whose polls have stopped is remembered, so that its log goe
   CHECK(again->head.offset == 1);
 }
 
-TEST_CASE(
-    "of a channel whose polls have stopped no fingerprints stay in memory, and nothing is told twice afterwards") {
-  World world;
-  const auto first = world.attach();
-  world.poll(R"([{"id":1},{"id":2}])");
-  CHECK(world.store.stats().known.value() == 1);
-  world.feed.detach(0, first->channel, Form{});
-  world.run_until([&] { return world.demand.size() == 2; });
-  world.hub.idle(make_channel_id("news", {}));
-  world.run_until([&] { return world.store.stats().known.value() == 0; });
-  world.attach();
-  const PollOutcome outcome = world.poll(R"([{"id":1},{"id":2,"n":1}])");
-  CHECK(outcome.events->after == 2);
-  CHECK(outcome.head.offset == 3);
-  CHECK(world.store.stats().known.value() == 1);
-}
-
 TEST_CASE("a channel whose last subscriber left during a poll may go the moment that poll ends") {
   World world;
   const auto attached = world.attach();

@@ -159,6 +159,7 @@ TEST_CASE("behind trusted proxies the client is the rightmost address that is no
   CHECK(way("::1", "X-Forwarded-For: 2001:db8::1\r\n").address == "2001:db8::1");
   CHECK(way("::1", "X-Forwarded-For: ::ffff:203.0.113.7\r\n").address == "203.0.113.7");
   CHECK(way("10.0.0.1", "X-Forwarded-For: <script>\r\n").address == "10.0.0.1");
+  CHECK(way("10.0.0.1", "X-Forwarded-Proto: HTTPS\r\n").https);
   const Way told = way("10.0.0.1", "X-Forwarded-Proto: http, https\r\nX-Forwarded-Host: app.example\r\n");
   CHECK(told.https);
   CHECK(told.host == "app.example");

@@ -1,0 +1,66 @@
+// What the hub keeps of channels that nobody follows.
+#include <catch2/catch.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "hub_world.hpp"
+
+using namespace restream;
+using namespace restream::test;
+
+TEST_CASE(
+    "of a channel whose polls have stopped no fingerprints stay in memory, and nothing is told twice afterwards") {
+  World world;
+  const auto first = world.attach();
+  world.poll(R"([{"id":1},{"id":2}])");
+  CHECK(world.store.stats().known.value() == 1);
+  world.feed.detach(0, first->channel, Form{});
+  world.run_until([&] { return world.demand.size() == 2; });
+  world.hub.idle(make_channel_id("news", {}));
+  world.run_until([&] { return world.store.stats().known.value() == 0; });
+  world.attach();
+  const PollOutcome outcome = world.poll(R"([{"id":1},{"id":2,"n":1}])");
+  CHECK(outcome.events->after == 2);
+  CHECK(outcome.head.offset == 3);
+  CHECK(world.store.stats().known.value() == 1);
+}
+
+TEST_CASE("of channels that come and go only so many are remembered, those that were wanted last") {
+  World world(HubLimits{.channels = 2});
+  const auto now = std::chrono::system_clock::now();
+  const auto come_and_go = [&](int number) {
+    const Params params{{"n", std::to_string(number)}};
+    const ChannelId id = make_channel_id("news", params);
+    const auto attached = world.attach(params);
+    REQUIRE(attached);
+    world.poll(R"([{"id":1}])", params);
+    Schedule schedule;
+    schedule.last_poll = now;
+    schedule.last_demand = now + std::chrono::seconds(number);
+    world.hub.keep(id, schedule);
+    const std::size_t heard = world.demand.size();
+    world.feed.detach(0, attached->channel, Form{});
+    world.run_until([&] { return world.demand.size() > heard; });
+    world.hub.idle(id);
+    return id.text;
+  };
+  const auto remembered = [&] {
+    std::optional<std::set<std::string>> ids;
+    world.store.read(
+        [&](Store& store) {
+          std::set<std::string> found;
+          for (const ChannelRecord& record : store.channels()) found.insert(record.channel);
+          boost::asio::post(world.io, [&ids, found = std::move(found)] { ids = found; });
+        },
+        [](const std::string&) {});
+    world.run_until([&] { return ids.has_value(); });
+    return *ids;
+  };
+  std::vector<std::string> ids;
+  for (int i = 0; i < 20; ++i) ids.push_back(come_and_go(i));
+  CHECK(remembered().size() == 20);
+  ids.push_back(come_and_go(20));
+  CHECK(remembered() == std::set<std::string>(ids.begin() + 3, ids.end()));
+}
