@@ -1,7 +1,5 @@
 #include "fanout_bed.hpp"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -9,7 +7,6 @@
 #include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -19,6 +16,7 @@
 
 #include "channel/hub.hpp"
 #include "measure.hpp"
+#include "processes.hpp"
 #include "serve/server.hpp"
 #include "serve/tls.hpp"
 #include "store/sqlite_store.hpp"
@@ -150,15 +148,8 @@ struct Inner {
 
 std::vector<int> connected_to(std::uint16_t port, const std::vector<int>& descriptors) {
   std::vector<int> found;
-  for (const int fd : descriptors) {
-    sockaddr_in local{};
-    sockaddr generic{};
-    socklen_t size = sizeof generic;
-    if (getsockname(fd, &generic, &size) != 0 || generic.sa_family != AF_INET) continue;
-    std::memcpy(&local, &generic, sizeof local);
-    size = sizeof generic;
-    if (ntohs(local.sin_port) == port && getpeername(fd, &generic, &size) == 0) found.push_back(fd);
-  }
+  for (const int fd : descriptors)
+    if (local_port(fd) == port && peer_port(fd) != 0) found.push_back(fd);
   return found;
 }
 

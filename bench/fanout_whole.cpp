@@ -1,6 +1,4 @@
 // The fan-out benchmark's other bed: a whole restreamd, and the API that it asks.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -11,7 +9,6 @@
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
-#include <cstring>
 #include <fstream>
 #include <memory>
 #include <mutex>
@@ -45,20 +42,7 @@ void write_all(int fd, std::string_view bytes) {
 // An API that begins to answer each request at once, and ends when it has something to say.
 class Api {
  public:
-  Api() : listening_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    sockaddr generic{};
-    std::memcpy(&generic, &address, sizeof address);
-    socklen_t size = sizeof generic;
-    if (bind(listening_, &generic, size) != 0 || listen(listening_, 16) != 0 ||
-        getsockname(listening_, &generic, &size) != 0)
-      throw std::runtime_error("the API cannot listen");
-    std::memcpy(&address, &generic, sizeof address);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] { run(); });
-  }
+  Api() : listening_(listen_anywhere()), thread_([this] { run(); }) {}
   ~Api() {
     shutdown(listening_, SHUT_RDWR);
     thread_.join();
@@ -67,7 +51,7 @@ class Api {
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
-  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] std::uint16_t port() const { return local_port(listening_); }
   void wait_for_request() {
     std::unique_lock lock(mutex_);
     if (!changed_.wait_for(lock, std::chrono::seconds(10), [this] { return asked_.has_value(); }))
@@ -109,11 +93,10 @@ class Api {
   }
 
   int listening_;
-  std::uint16_t port_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<int> asked_;  // GUARDED_BY(mutex_): where a request waits
-  std::thread thread_;
+  std::thread thread_;        // last: starts when all else is there
 };
 
 // A subscriber of its own, which tells what the others are sent.
@@ -134,14 +117,7 @@ class Tap {
   Tap(const Tap&) = delete;
   Tap& operator=(const Tap&) = delete;
 
-  [[nodiscard]] std::uint16_t port() const {
-    sockaddr_in local{};
-    sockaddr generic{};
-    socklen_t size = sizeof generic;
-    getsockname(fd_, &generic, &size);
-    std::memcpy(&local, &generic, sizeof local);
-    return ntohs(local.sin_port);
-  }
+  [[nodiscard]] std::uint16_t port() const { return local_port(fd_); }
   // Who says nothing for a minute is taken to be gone.
   void send_heartbeat() const { write_all(fd_, masked_pong); }
   // The next so many, as they came. Who sends heartbeats is sent no pings.
@@ -221,14 +197,7 @@ struct Whole {
     std::vector<int> found = connected_to(port, all);
     for (const int fd : all)
       if (std::ranges::find(found, fd) == found.end()) close(fd);
-    std::erase_if(found, [this](int fd) {
-      sockaddr_in peer{};
-      sockaddr generic{};
-      socklen_t size = sizeof generic;
-      getpeername(fd, &generic, &size);
-      std::memcpy(&peer, &generic, sizeof peer);
-      return ntohs(peer.sin_port) == tap->port();
-    });
+    std::erase_if(found, [this](int fd) { return peer_port(fd) == tap->port(); });
     return found;
   }
 

@@ -20,32 +20,54 @@ namespace bench {
 
 namespace fs = std::filesystem;
 
-int connect_to(std::uint16_t port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+namespace {
+
+sockaddr loopback(std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   sockaddr generic{};
+  static_assert(sizeof generic == sizeof address);
   std::memcpy(&generic, &address, sizeof address);
-  if (fd >= 0 && connect(fd, &generic, sizeof generic) == 0) return fd;
+  return generic;
+}
+
+std::uint16_t port_by(int (*name)(int, sockaddr*, socklen_t*), int fd) {
+  sockaddr generic{};
+  socklen_t size = sizeof generic;
+  if (name(fd, &generic, &size) != 0 || generic.sa_family != AF_INET) return 0;
+  sockaddr_in address{};
+  std::memcpy(&address, &generic, sizeof address);
+  return ntohs(address.sin_port);
+}
+
+}  // namespace
+
+int connect_to(std::uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr there = loopback(port);
+  if (fd >= 0 && connect(fd, &there, sizeof there) == 0) return fd;
   if (fd >= 0) close(fd);
   return -1;
 }
 
-std::uint16_t free_port() {
+int listen_anywhere() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  sockaddr generic{};
-  std::memcpy(&generic, &address, sizeof address);
-  socklen_t size = sizeof generic;
-  if (bind(fd, &generic, size) != 0 || getsockname(fd, &generic, &size) != 0) throw std::runtime_error("no free port");
-  std::memcpy(&address, &generic, sizeof address);
-  close(fd);
-  return ntohs(address.sin_port);
+  const sockaddr here = loopback(0);
+  if (bind(fd, &here, sizeof here) != 0 || listen(fd, 16) != 0) throw std::runtime_error("no free port");
+  return fd;
 }
+
+std::uint16_t free_port() {
+  const int fd = listen_anywhere();
+  const std::uint16_t port = local_port(fd);
+  close(fd);
+  return port;
+}
+
+std::uint16_t local_port(int fd) { return port_by(getsockname, fd); }
+std::uint16_t peer_port(int fd) { return port_by(getpeername, fd); }
 
 Child::Child(const std::vector<std::string>& words, const std::string& log) : pid_(fork()) {
   if (pid_ != 0) return;

@@ -11,7 +11,12 @@ namespace bench {
 
 // A blocking connection to a port of this machine; -1 where nobody listens.
 int connect_to(std::uint16_t port);
+// A socket that listens on a port of this machine that was free.
+int listen_anywhere();
 std::uint16_t free_port();
+// Of the two ends of a connection over IPv4; 0 where there is none.
+std::uint16_t local_port(int fd);
+std::uint16_t peer_port(int fd);
 
 // A child that ends when this object does, by SIGTERM. What it writes goes to `log`, or nowhere.
 class Child {
