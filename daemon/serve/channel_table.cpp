@@ -3,8 +3,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
-#include "serve/connection.hpp"
 #include "serve/stats.hpp"
 #include "serve/subscriptions.hpp"
 
@@ -24,13 +24,16 @@ std::size_t send_straight(const Follower& follower, const Announcement& announce
 
 }  // namespace
 
-void ChannelTable::add(Subscription& subscription, const Follower& follower, std::uint64_t head) {
-  ThreadChannel& channel = channels_[subscription.number];
+void ChannelTable::add(Subscription& subscription, const Follower& follower, const Attached& attached) {
+  ThreadChannel& channel = channels_[attached.channel];
+  channel.number = attached.channel;
+  channel.label = attached.label;
+  channel.epoch = attached.head.epoch;
   // Replies and announcements come on one queue, so this is the head already known, or news to a thread that had
   // nobody on the channel.
-  channel.head = std::max(channel.head, head);
+  channel.head = std::max(channel.head, attached.head.offset);
   subscription.channel = &channel;
-  subscription.place = channel.followers.size();
+  subscription.place = static_cast<std::uint32_t>(channel.followers.size());
   channel.followers.push_back(follower);
 }
 
@@ -39,8 +42,8 @@ void ChannelTable::remove(Subscription& subscription) {
   list[subscription.place] = list.back();
   list[subscription.place].subscription->place = subscription.place;
   list.pop_back();
-  subscription.channel = nullptr;
-  if (list.empty()) channels_.erase(subscription.number);
+  const ChannelNumber number = std::exchange(subscription.channel, nullptr)->number;
+  if (list.empty()) channels_.erase(number);
 }
 
 void ChannelTable::announce(const Announcement& announcement, const Gates& gates, ServeStats& stats) {
@@ -61,7 +64,7 @@ void ChannelTable::announce(const Announcement& announcement, const Gates& gates
     ++straight;
     bytes += sent;
     const Frames& frames = announcement.frames[follower.form];
-    if (sent < frames->size()) follower.subscription->connection->send(frames, Outbox::Kind::live, sent);
+    if (sent < frames->size()) follower.subscription->owner->on_partly_sent(frames, sent);
   }
   stats.deliveries.add(straight * (announcement.last - announcement.after));
   stats.sent_bytes.add(bytes);

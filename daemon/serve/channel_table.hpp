@@ -12,7 +12,6 @@
 
 namespace restream {
 
-class Connection;
 class Subscriptions;
 struct ServeStats;
 struct Subscription;
@@ -26,8 +25,11 @@ struct Follower {
   bool direct = false;  // a batch that starts at the cursor may go straight to the socket, and is all there is to do
 };
 
-// A channel as this thread knows it.
+// A channel as this thread knows it: there while somebody follows it.
 struct ThreadChannel {
+  ChannelNumber number = 0;
+  std::shared_ptr<const std::string> label;
+  std::uint64_t epoch = 0;
   std::uint64_t head = 0;  // the offset of the newest event announced to this thread
   std::vector<Follower> followers;
 };
@@ -38,26 +40,28 @@ struct KeptStatus {
   Frames frame;
 };
 
-// One subscription of one connection. Owned by the connection's Subscriptions, listed in the thread's ChannelTable.
+// Of a subscriber that is told only so often.
+struct Pauses {
+  Seconds interval{0};
+  SteadyTime due;  // when events may be sent again
+};
+
+// One subscription of one connection. Owned by the connection's Subscriptions, listed in the thread's ChannelTable. A
+// connection may have many, so what few of them need is apart.
 struct Subscription {
   Subscriptions* owner = nullptr;
-  Connection* connection = nullptr;  // the owner's
-  std::uint64_t serial = 0;          // of the connection; never used twice
-  ChannelNumber number = 0;
+  ThreadChannel* channel = nullptr;
+  std::uint32_t place = 0;     // in channel->followers
+  std::uint32_t serial = 0;    // of the connection; never used twice
+  std::uint32_t id_place = 0;  // among the channels of a stream with ids of its own
   Form form;
-  std::size_t id_place = 0;  // among the channels of a stream with ids of its own
-  std::shared_ptr<const std::string> label;
-  std::uint64_t epoch = 0;
   bool awaiting_snapshot = false;  // the cursor means nothing yet
   bool waiting = false;            // for its turn to read from the log
   bool reading = false;
-  bool retry = false;    // the last read failed: once more, a little later
-  bool excused = false;  // the subscriber was told that the log cannot be read
-  Seconds interval{0};   // events are sent at most so often
-  SteadyTime due;        // when the next may be
-  std::vector<KeptStatus> statuses;
-  ThreadChannel* channel = nullptr;
-  std::size_t place = 0;  // in channel->followers
+  bool retry = false;                                 // the last read failed: once more, a little later
+  bool excused = false;                               // the subscriber was told that the log cannot be read
+  std::unique_ptr<Pauses> pauses;                     // null: none
+  std::unique_ptr<std::vector<KeptStatus>> statuses;  // null: none
 
   [[nodiscard]] Follower& follower() const { return channel->followers[place]; }
   [[nodiscard]] std::uint64_t cursor() const { return follower().cursor; }
@@ -66,8 +70,7 @@ struct Subscription {
 
 class ChannelTable {
  public:
-  // `head` is what attach() answered.
-  void add(Subscription& subscription, const Follower& follower, std::uint64_t head);
+  void add(Subscription& subscription, const Follower& follower, const Attached& attached);
   void remove(Subscription& subscription);
 
   void announce(const Announcement& announcement, const Gates& gates, ServeStats& stats);

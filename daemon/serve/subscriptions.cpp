@@ -28,31 +28,31 @@ Subscriptions::~Subscriptions() { clear(); }
 void Subscriptions::add(const Attached& attached, const Delivery& delivery, std::size_t id_place) {
   Subscription& subscription = *all_.emplace_back(std::make_unique<Subscription>());
   subscription.owner = this;
-  subscription.connection = connection_.get();
   subscription.serial = ++serial_;
-  subscription.number = attached.channel;
   subscription.form = attached.form;
-  subscription.interval = delivery.interval;
-  if (delivery.interval > Seconds{0}) ++with_interval_;
-  subscription.id_place = id_place;
-  subscription.label = attached.label;
-  subscription.epoch = attached.head.epoch;
+  if (delivery.interval > Seconds{0}) {
+    subscription.pauses = std::make_unique<Pauses>(Pauses{.interval = delivery.interval, .due = {}});
+    ++with_interval_;
+  }
+  subscription.id_place = static_cast<std::uint32_t>(id_place);
   subscription.awaiting_snapshot = !attached.resumed && delivery.snapshot;
   const Follower follower{.subscription = &subscription,
                           .cursor = attached.resumed ? attached.cursor : attached.head.offset,
                           .gate = connection_->gate(),
                           .form = static_cast<std::uint8_t>(attached.form.index())};
-  connection_->loop().channels().add(subscription, follower, attached.head.offset);
+  connection_->loop().channels().add(subscription, follower, attached);
   connection_->loop().stats().followers.at(static_cast<std::size_t>(framing_)).add();
   greet(subscription, attached);
-  if (attached.status) subscription.statuses.push_back({attached.head.offset, attached.status});
+  if (attached.status)
+    subscription.statuses =
+        std::make_unique<std::vector<KeptStatus>>(1, KeptStatus{attached.head.offset, attached.status});
   settle(subscription);
 }
 
 // While a snapshot is due the cursor means nothing; the other things want a closer look at each batch.
 bool Subscriptions::goes_straight(const Subscription& subscription) const {
-  return !subscription.awaiting_snapshot && !ids_ && subscription.interval == Seconds{0} &&
-         subscription.form.filter == 0 && !subscription.form.conflated;
+  return !subscription.awaiting_snapshot && !ids_ && !subscription.pauses && subscription.form.filter == 0 &&
+         !subscription.form.conflated;
 }
 
 // `subscribed`, and the snapshot if it is empty.
@@ -62,17 +62,17 @@ void Subscriptions::greet(Subscription& subscription, const Attached& attached) 
   // which are to come as new ones.
   const bool empty = subscription.awaiting_snapshot && attached.head.offset == 0;
   if (empty) subscription.awaiting_snapshot = false;
-  const std::string json = subscribed_json(*subscription.label, from, attached.resumed);
+  const std::string json = subscribed_json(*subscription.channel->label, from, attached.resumed);
   const bool no_id = ids_ && subscription.awaiting_snapshot;
   if (no_id) ids_->forget(subscription.id_place);
-  send(subscription, encode(framing_, "subscribed", no_id ? "" : to_text(from), json, *subscription.label));
+  send(subscription, encode(framing_, "subscribed", no_id ? "" : to_text(from), json, *subscription.channel->label));
   // A reader that loses the stream before it has the snapshot must not resume behind it: this block has no data, so it
   // is no event, and makes readers forget the id.
   if (framing_ == Framing::sse && !ids_ && subscription.awaiting_snapshot)
     connection_->send(std::make_shared<const std::string>("id:\n\n"));
   if (empty)
-    send(subscription, encode(framing_, "snapshot", to_text(from), snapshot_json(*subscription.label, from, {}),
-                              *subscription.label));
+    send(subscription, encode(framing_, "snapshot", to_text(from),
+                              snapshot_json(*subscription.channel->label, from, {}), *subscription.channel->label));
 }
 
 void Subscriptions::named_twice(std::size_t id_place) {
@@ -97,14 +97,14 @@ void Subscriptions::send_error(std::string_view code, std::string_view message, 
 
 const Subscription* Subscriptions::find(ChannelNumber number) const {
   for (const auto& subscription : all_)
-    if (subscription->number == number) return subscription.get();
+    if (subscription->channel->number == number) return subscription.get();
   return nullptr;
 }
 
 const Subscription* Subscriptions::named(const std::string& fetcher, const Params& params, bool whole) const {
   const Subscription* found = nullptr;
   for (const auto& subscription : all_) {
-    const auto label = nlohmann::json::parse("{" + *subscription->label + "}");
+    const auto label = nlohmann::json::parse("{" + *subscription->channel->label + "}");
     const auto& told = label.at("params");
     const auto fits = [&told](const auto& one) { return told.value(one.first, nlohmann::json()) == one.second; };
     if (label.at("channel") != fetcher || !std::ranges::all_of(params, fits)) continue;
@@ -118,20 +118,22 @@ const Subscription* Subscriptions::named(const std::string& fetcher, const Param
 std::vector<std::shared_ptr<const std::string>> Subscriptions::labels() const {
   std::vector<std::shared_ptr<const std::string>> labels;
   labels.reserve(all_.size());
-  for (const auto& subscription : all_) labels.push_back(subscription->label);
+  for (const auto& subscription : all_) labels.push_back(subscription->channel->label);
   return labels;
 }
 
 void Subscriptions::leave(Subscription& subscription) {
   Loop& loop = connection_->loop();
+  const ChannelNumber number = subscription.channel->number;
   loop.channels().remove(subscription);
-  if (subscription.interval > Seconds{0}) --with_interval_;
+  if (subscription.pauses) --with_interval_;
   loop.stats().followers.at(static_cast<std::size_t>(framing_)).subtract(1);
-  loop.feed().detach(loop.number(), subscription.number, subscription.form);
+  loop.feed().detach(loop.number(), number, subscription.form);
 }
 
 void Subscriptions::remove(ChannelNumber number) {
-  const auto found = std::ranges::find(all_, number, [](const auto& subscription) { return subscription->number; });
+  const auto found =
+      std::ranges::find(all_, number, [](const auto& subscription) { return subscription->channel->number; });
   if (found == all_.end()) return;
   leave(**found);
   all_.erase(found);
@@ -144,7 +146,7 @@ void Subscriptions::clear() {
 }
 
 Position Subscriptions::position(const Subscription& subscription) {
-  return {.epoch = subscription.epoch, .offset = subscription.cursor()};
+  return {.epoch = subscription.channel->epoch, .offset = subscription.cursor()};
 }
 
 std::string Subscriptions::resume_position() const {
@@ -199,13 +201,13 @@ bool Subscriptions::has_room(const Subscription& subscription, const Frames& byt
 }
 
 bool Subscriptions::early(const Subscription& subscription) const {
-  return subscription.interval > Seconds{0} && connection_->loop().clock().steady() < subscription.due;
+  return subscription.pauses && connection_->loop().clock().steady() < subscription.pauses->due;
 }
 
 // Events were sent: until when no more may be. What is left over of a long log follows at once.
 void Subscriptions::rest(Subscription& subscription) const {
-  if (subscription.interval > Seconds{0} && !subscription.behind())
-    subscription.due = connection_->loop().clock().steady() + subscription.interval;
+  if (subscription.pauses && !subscription.behind())
+    subscription.pauses->due = connection_->loop().clock().steady() + subscription.pauses->interval;
 }
 
 void Subscriptions::on_status(Subscription& subscription, const Frames& frame) {
@@ -213,17 +215,20 @@ void Subscriptions::on_status(Subscription& subscription, const Frames& frame) {
     connection_->send(frame);
     return;
   }
-  if (subscription.statuses.size() >= kept_statuses) subscription.statuses.erase(subscription.statuses.begin());
-  subscription.statuses.push_back({subscription.channel->head, frame});
+  if (!subscription.statuses) subscription.statuses = std::make_unique<std::vector<KeptStatus>>();
+  std::vector<KeptStatus>& statuses = *subscription.statuses;
+  if (statuses.size() >= kept_statuses) statuses.erase(statuses.begin());
+  statuses.push_back({subscription.channel->head, frame});
 }
 
 // After the cursor moved: statuses that are due, then whatever more there is to read.
 void Subscriptions::settle(Subscription& subscription) {
-  if (!subscription.awaiting_snapshot) {
-    std::vector<KeptStatus>& statuses = subscription.statuses;
+  if (!subscription.awaiting_snapshot && subscription.statuses) {
+    std::vector<KeptStatus>& statuses = *subscription.statuses;
     auto due = statuses.begin();
     for (; due != statuses.end() && due->head <= subscription.cursor(); ++due) connection_->send(due->frame);
     statuses.erase(statuses.begin(), due);
+    if (statuses.empty()) subscription.statuses.reset();
   }
   subscription.follower().direct = goes_straight(subscription);
   if (subscription.behind()) wait_turn(subscription);
@@ -241,7 +246,7 @@ void Subscriptions::on_room() { read_next(); }
 void Subscriptions::read_next() {
   while (!reading_ && !turns_.empty() && connection_->outbox().queued() < Connection::low_water &&
          !connection_->ending()) {
-    const std::uint64_t serial = turns_.front();
+    const std::uint32_t serial = turns_.front();
     turns_.erase(turns_.begin());
     const auto found = std::ranges::find(all_, serial, [](const auto& subscription) { return subscription->serial; });
     if (found == all_.end()) continue;
@@ -260,7 +265,7 @@ void Subscriptions::read_snapshot(Subscription& subscription) {
   using Reply = std::expected<SnapshotChunk, HistoryProblem>;
   Loop& loop = connection_->loop();
   loop.feed().read_snapshot(
-      subscription.number, subscription.form,
+      subscription.channel->number, subscription.form,
       loop.on_loop<Reply>([weak = weak_from_this(), serial = subscription.serial](const Reply& chunk) {
         if (const auto self = weak.lock()) self->on_snapshot(serial, chunk);
       }));
@@ -272,14 +277,14 @@ void Subscriptions::read_history(Subscription& subscription) {
   // Each event may get an id that is much larger than itself.
   const std::size_t most = ids_ ? history_chunk * event_size / (event_size + ids_->size()) : history_chunk;
   loop.feed().read_events(
-      subscription.number, subscription.cursor(), subscription.form, most,
+      subscription.channel->number, subscription.cursor(), subscription.form, most,
       loop.on_loop<Reply>([weak = weak_from_this(), serial = subscription.serial](const Reply& chunk) {
         if (const auto self = weak.lock()) self->on_history(serial, chunk);
       }));
 }
 
 // Null when the subscription went while the read was under way.
-Subscription* Subscriptions::finish_read(std::uint64_t serial) {
+Subscription* Subscriptions::finish_read(std::uint32_t serial) {
   reading_ = false;
   const auto found = std::ranges::find(all_, serial, [](const auto& subscription) { return subscription->serial; });
   if (found == all_.end()) {
@@ -290,7 +295,7 @@ Subscription* Subscriptions::finish_read(std::uint64_t serial) {
   return found->get();
 }
 
-void Subscriptions::on_snapshot(std::uint64_t serial, const std::expected<SnapshotChunk, HistoryProblem>& chunk) {
+void Subscriptions::on_snapshot(std::uint32_t serial, const std::expected<SnapshotChunk, HistoryProblem>& chunk) {
   Subscription* subscription = finish_read(serial);
   if (subscription == nullptr) return;
   if (!chunk) return read_later(*subscription, chunk.error().message);
@@ -302,7 +307,7 @@ void Subscriptions::on_snapshot(std::uint64_t serial, const std::expected<Snapsh
   settle(*subscription);
 }
 
-void Subscriptions::on_history(std::uint64_t serial, const std::expected<HistoryChunk, HistoryProblem>& chunk) {
+void Subscriptions::on_history(std::uint32_t serial, const std::expected<HistoryChunk, HistoryProblem>& chunk) {
   Subscription* subscription = finish_read(serial);
   if (subscription == nullptr) return;
   if (!chunk && chunk.error().gone) {
@@ -319,7 +324,7 @@ void Subscriptions::on_history(std::uint64_t serial, const std::expected<History
 
 void Subscriptions::read_later(Subscription& subscription, const std::string& problem) {
   if (!problem.empty() && !std::exchange(subscription.excused, true))
-    send_error("unavailable", problem, "{" + *subscription.label + "}");
+    send_error("unavailable", problem, "{" + *subscription.channel->label + "}");
   subscription.retry = true;
   retry_at_ = std::min(retry_at_, connection_->loop().now() + read_again_after);
   read_next();
@@ -328,7 +333,7 @@ void Subscriptions::read_later(Subscription& subscription, const std::string& pr
 void Subscriptions::tick(SteadyTime now) {
   if (with_interval_ > 0) {
     for (const auto& subscription : all_)
-      if (subscription->interval > Seconds{0} && subscription->behind()) wait_turn(*subscription);
+      if (subscription->pauses && subscription->behind()) wait_turn(*subscription);
     read_next();
   }
   if (now < retry_at_) return;

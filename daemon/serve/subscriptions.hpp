@@ -57,6 +57,8 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   void send_error(std::string_view code, std::string_view message, std::string_view request);
 
   void on_batch(Subscription& subscription, const Announcement& announcement);
+  // Live bytes of which the kernel took only so many.
+  void on_partly_sent(const Frames& bytes, std::size_t sent) { connection_->send(bytes, Outbox::Kind::live, sent); }
   void on_status(Subscription& subscription, const Frames& frame);
   void on_room();
   void tick(SteadyTime now);
@@ -75,9 +77,9 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   void read_next();
   void read_snapshot(Subscription& subscription);
   void read_history(Subscription& subscription);
-  Subscription* finish_read(std::uint64_t serial);
-  void on_snapshot(std::uint64_t serial, const std::expected<SnapshotChunk, HistoryProblem>& chunk);
-  void on_history(std::uint64_t serial, const std::expected<HistoryChunk, HistoryProblem>& chunk);
+  Subscription* finish_read(std::uint32_t serial);
+  void on_snapshot(std::uint32_t serial, const std::expected<SnapshotChunk, HistoryProblem>& chunk);
+  void on_history(std::uint32_t serial, const std::expected<HistoryChunk, HistoryProblem>& chunk);
   void read_later(Subscription& subscription, const std::string& problem);
   void leave(Subscription& subscription);
 
@@ -86,8 +88,8 @@ class Subscriptions : public std::enable_shared_from_this<Subscriptions> {
   std::unique_ptr<StreamId> ids_;
   std::function<void(std::string)> lost_;
   std::vector<std::unique_ptr<Subscription>> all_;
-  std::vector<std::uint64_t> turns_;  // serials of those that wait to read, few; an empty deque has 600 bytes
-  std::uint64_t serial_ = 0;
+  std::vector<std::uint32_t> turns_;  // serials of those that wait to read, few; an empty deque has 600 bytes
+  std::uint32_t serial_ = 0;
   std::size_t with_interval_ = 0;
   bool reading_ = false;
   SteadyTime retry_at_ = SteadyTime::max();

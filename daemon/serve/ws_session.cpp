@@ -27,7 +27,7 @@ WsSession::WsSession(std::shared_ptr<Connection> connection, Admission admission
                      bool deflate, StreamRequest wanted)
     : connection_(std::move(connection)),
       admission_(std::move(admission)),
-      wanted_(std::move(wanted)),
+      wanted_(wanted.channels.empty() ? nullptr : std::make_unique<const StreamRequest>(std::move(wanted))),
       framing_(framing),
       stream_(connection_, std::move(early), connection_->loop().options().message_size, deflate),
       heard_(connection_->loop().now()) {}
@@ -59,9 +59,6 @@ void WsSession::start(std::shared_ptr<Connection> connection, Admission admissio
   session->connection_->on_closed = [weak] {
     if (const auto self = weak.lock()) self->on_closed();
   };
-  session->stream_.on_control = [weak] {
-    if (const auto self = weak.lock()) self->heard();
-  };
   loop.add(session);
   const std::string server = "restream/" + loop.options().version;
   std::string hello = handshake_bytes(request, server, protocol, deflating.extension);
@@ -72,19 +69,21 @@ void WsSession::start(std::shared_ptr<Connection> connection, Admission admissio
 
 // The next channel that was wanted from the start; then what the client says.
 void WsSession::next() {
-  if (asked_ == wanted_.channels.size() || connection_->ending()) return read();
-  const StreamRequest::Channel& channel = wanted_.channels[asked_++];
+  if (wanted_ && asked_ == wanted_->channels.size()) wanted_.reset();
+  if (!wanted_ || connection_->ending()) return read();
+  const StreamRequest::Channel& channel = wanted_->channels[asked_++];
   busy_ = true;
   request_ = R"({"channel":)" + json_string(channel.text) + "}";
   subscribe({.action = ClientMessage::Action::subscribe,
              .channel = channel.fetcher,
              .params = channel.params,
              .since = channel.since,
-             .delivery = wanted_.delivery});
+             .delivery = wanted_->delivery});
 }
 
-void WsSession::heard() {
-  heard_ = connection_->loop().now();
+void WsSession::heard(SteadyTime when) {
+  if (when <= heard_) return;
+  heard_ = when;
   pinged_ = false;
 }
 
@@ -105,7 +104,7 @@ void WsSession::on_read(const ErrorCode& error, WsStream::Message message) {
     subscriptions_->clear();
     return connection_->drain_and_close(true);
   }
-  heard();
+  heard(connection_->loop().now());
   if (connection_->ending()) return read();
   busy_ = true;
   request_ = message.bytes;
@@ -168,8 +167,8 @@ bool WsSession::on_attached(const std::expected<Attached, FeedError>& attached, 
 }
 
 void WsSession::acknowledge_again(const Subscription& subscription) {
-  const std::string json = subscribed_json(*subscription.label, Subscriptions::position(subscription), false);
-  tell("subscribed", json, *subscription.label);
+  const std::string json = subscribed_json(*subscription.channel->label, Subscriptions::position(subscription), false);
+  tell("subscribed", json, *subscription.channel->label);
 }
 
 std::string WsSession::too_many() const {
@@ -195,8 +194,8 @@ void WsSession::cannot_resolve(const ClientMessage& message, const FeedError& er
   if (message.action == ClientMessage::Action::unsubscribe)
     if (const Subscription* one =
             subscriptions_->named(message.channel, message.params, error.code == "invalid_params")) {
-      const auto label = one->label;
-      return leave(one->number, *label);
+      const auto label = one->channel->label;
+      return leave(one->channel->number, *label);
     }
   fail(error.code, error.message);
 }
@@ -232,7 +231,7 @@ void WsSession::done() {
   busy_ = false;
   std::string().swap(request_);  // an idle session holds no memory for it
   // The client was not read from meanwhile, so its silence was ours.
-  heard();
+  heard(connection_->loop().now());
   next();
 }
 
@@ -279,8 +278,9 @@ void WsSession::tick(SteadyTime now) {
   }
   if (const std::string_view why = admission_.ended(connection_->loop()); !why.empty()) return close(close_policy, why);
   subscriptions_->tick(now);
+  heard(stream_.last_control());
   // A client that has bytes to read is judged by whether it reads them; one that waits for an answer is not judged.
-  if (busy_ || connection_->outbox().queued() > 0) return heard();
+  if (busy_ || connection_->outbox().queued() > 0) return heard(connection_->loop().now());
   if (now - heard_ >= gone_after) return connection_->abort();
   if (now - heard_ >= ping_after && !std::exchange(pinged_, true)) connection_->send(frame_of(std::string(empty_ping)));
 }

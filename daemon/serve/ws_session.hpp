@@ -39,7 +39,7 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
   void read();
   void on_read(const ErrorCode& error, WsStream::Message message);
   void on_closed();
-  void heard();
+  void heard(SteadyTime when);
 
   // Each handles one request and ends, now or later, in done() or fail().
   void handle(std::string_view text);
@@ -62,8 +62,8 @@ class WsSession : public Session, public std::enable_shared_from_this<WsSession>
 
   std::shared_ptr<Connection> connection_;
   Admission admission_;
-  StreamRequest wanted_;
-  std::size_t asked_ = 0;  // how many of the wanted channels
+  std::unique_ptr<const StreamRequest> wanted_;  // null: there is none any more
+  std::size_t asked_ = 0;                        // how many of the wanted channels
   const Framing framing_;
   WsStream stream_;
   std::shared_ptr<Subscriptions> subscriptions_;

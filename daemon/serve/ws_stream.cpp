@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "serve/close_frame.hpp"
+#include "serve/loop.hpp"
 
 namespace restream {
 
@@ -45,7 +46,7 @@ void WsStream::handle(std::string_view bytes, Done done) {
         connection_->send(pong(event->bytes));
         [[fallthrough]];
       case FrameReader::Kind::pong:
-        if (on_control) on_control();
+        last_control_ = connection_->loop().now();
         break;
       case FrameReader::Kind::close:
         return end(event->code, {}, std::move(done));

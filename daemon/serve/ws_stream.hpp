@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "serve/connection.hpp"
 #include "serve/frame_reader.hpp"
@@ -32,7 +33,8 @@ class WsStream {
   using Done = std::move_only_function<void(const ErrorCode&, Message)>;
   void read(Done done);
 
-  std::function<void()> on_control;  // a ping or a pong came
+  // When the last ping or pong came.
+  [[nodiscard]] SteadyTime last_control() const { return last_control_; }
 
  private:
   void handle(std::string_view bytes, Done done);
@@ -41,6 +43,7 @@ class WsStream {
   std::shared_ptr<Connection> connection_;
   std::string early_;  // came with the last read, and was not looked at yet
   FrameReader reader_;
+  SteadyTime last_control_ = SteadyTime::min();
 };
 
 }  // namespace restream
