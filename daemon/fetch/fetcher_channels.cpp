@@ -65,6 +65,7 @@ void Fetcher::Impl::begin(ChannelPoll& poll) {
          known.last_poll ? "the last poll failed; the next one is due" : "not polled yet", next);
   }
   plan(poll, delay);
+  if (poll.queued && quota) quota->remind(poll.id.text);
 }
 
 void Fetcher::Impl::serve(const std::string& name) {

@@ -79,6 +79,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   // True when nobody wants the channel, its linger is over and nothing is under way: it is gone then.
   bool drop_if_unwanted(const std::string& name);
   void plan(ChannelPoll& poll, Millis delay);
+  void plan_again(ChannelPoll& poll, Millis delay);
   void wake_at(SteadyTime due);
   void set_pace(ChannelPoll& poll);
   [[nodiscard]] Millis interval_of(const ChannelPoll& poll) const;

@@ -122,14 +122,14 @@ void Fetcher::Impl::on_reply(const std::string& name, PluginReply reply) {
     poll.in_flight = false;
     poll.name.clear();
     const Millis delay = keep_rest(poll, Millis(0));
-    if (!drop_if_unwanted(name) && ended == Reason::none) plan(poll, delay);  // somebody came after all
+    if (!drop_if_unwanted(name) && ended == Reason::none) plan_again(poll, delay);  // somebody came after all
     return;
   }
   if (reply.kind == PluginReply::Kind::retry) {
     poll.in_flight = false;
     const Millis delay = keep_rest(poll, Millis(0));
     if (drop_if_unwanted(name)) return;
-    if (delay > Millis(0)) return plan(poll, delay);
+    if (delay > Millis(0)) return plan_again(poll, delay);
     poll.waiting = true;
     if (plugin_state == PluginState::ready) poll_now(poll);
   } else if (reply.kind == PluginReply::Kind::returned && reply.code == RESTREAM_OK) {
@@ -173,17 +173,21 @@ void Fetcher::Impl::finished(const std::string& name, const Schedule& schedule, 
       poll.in_flight = false;
       log.error("a poll could not be written and was dropped",
                 {{"poll", poll.name}, {"channel", name}, {"reason", verdict.problem}});
-      if (stays_ended(poll)) return;
       const Millis delay = keep_rest(poll, delay_after_success(interval_of(poll), poll.hints, random()));
-      if (drop_if_unwanted(name)) return;
-      tell(poll, poll.status.state, poll.status.reason, poll.status.message, clock.wall() + delay);
-      return plan(poll, delay);
+      if (stays_ended(poll) || drop_if_unwanted(name)) return;
+      return plan_again(poll, delay);
     }
     case PollVerdict::Kind::bad_result:
       return fail(poll, {State::failing, Reason::bad_result, verdict.problem});
     case PollVerdict::Kind::api_error:
       return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints, poll.asked->limited_status));
   }
+}
+
+// After a poll that changed nothing: things stand as they stood, but for when the next one comes.
+void Fetcher::Impl::plan_again(ChannelPoll& poll, Millis delay) {
+  tell(poll, poll.status.state, poll.status.reason, poll.status.message, clock.wall() + delay);
+  plan(poll, delay);
 }
 
 Millis Fetcher::Impl::keep_rest(ChannelPoll& poll, Millis delay) {

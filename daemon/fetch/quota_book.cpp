@@ -50,6 +50,10 @@ void QuotaMember::hasten(const std::string& channel) {
   if (impl_->budget) impl_->budget->hasten({this, channel});
 }
 
+void QuotaMember::remind(const std::string& channel) {
+  if (impl_->budget) impl_->budget->remind({this, channel});
+}
+
 void QuotaMember::leave(const std::string& channel) {
   if (impl_->budget) impl_->budget->leave({this, channel});
 }

@@ -71,6 +71,8 @@ class QuotaMember {
   void ask(const std::string& channel, Millis interval, bool first, QuotaTurn turn);
   // It waits, and must not be put off any more: as soon as anything is left at all.
   void hasten(const std::string& channel);
+  // What it waits for is news to it again.
+  void remind(const std::string& channel);
   void leave(const std::string& channel);  // no longer polled, or no longer asks
   void set_subscribers(const std::string& channel, std::size_t count);
   // How long from one poll to the next, with everybody else who shares the budget.

@@ -107,6 +107,13 @@ void Budget::hasten(const Name& name) {
   pump();
 }
 
+void Budget::remind(const Name& name) {
+  const auto found = channels_.find(name);
+  if (found == channels_.end() || !found->second.turn) return;
+  found->second.told = false;
+  pump();
+}
+
 void Budget::leave(const Name& name) {
   const auto found = channels_.find(name);
   if (found == channels_.end()) return;

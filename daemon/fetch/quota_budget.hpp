@@ -40,6 +40,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   void ask(const Name& channel, Millis interval, bool first, QuotaTurn turn);
   void hasten(const Name& channel);
+  void remind(const Name& channel);
   void leave(const Name& channel);
   void set_subscribers(const Name& channel, std::size_t count);
   [[nodiscard]] Millis stretched(const Name& channel, Millis interval);

@@ -242,6 +242,22 @@ TEST_CASE("a channel that nobody wants and whose first poll waits for the quota 
   CHECK(world.fetcher.channels() == 1);
 }
 
+TEST_CASE("a channel that comes back while it waits for the quota is told so again") {
+  World world({.name = "news", .plugin = "news", .quota = QuotaLimit{.calls = 1, .per = 24h}});
+  world.begin();
+  world.poll();
+  const ChannelId other = *world.fetcher.resolve({{"section", "world"}});
+  world.fetcher.want(other, {});
+  world.core.advance(1s);
+  REQUIRE(world.heard.back() == other.text + " limited quota");
+  world.fetcher.plugin_changed(PluginState::removed, "news.so was removed");
+  REQUIRE(std::ranges::count(world.heard, other.text + " unavailable removed") == 1);
+  world.load();
+  world.core.advance(1s);
+  CHECK(std::ranges::count(world.heard, other.text + " limited quota") == 2);
+  CHECK(world.calls.empty());
+}
+
 TEST_CASE("a channel whose params the plugin does not take any more hears nothing of its quota") {
   World world({.name = "news",
                .plugin = "news",

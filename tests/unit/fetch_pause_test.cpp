@@ -32,6 +32,16 @@ TEST_CASE("a pause that the API asked for holds when the poll could not be writt
   check_rests(world);
 }
 
+TEST_CASE("a pause that the API asked for holds when the poll could not be written and its channel had ended by then") {
+  World world;
+  world.begin();
+  world.answer(R"({"status_code":200,"result":[]})", RESTREAM_OK, {.retry_after = 1h});
+  world.fetcher.plugin_changed(PluginState::removed, "news.so was removed");
+  world.commit({.kind = PollVerdict::Kind::store_failed, .problem = "disk full"});
+  world.load();
+  check_rests(world);
+}
+
 TEST_CASE("a pause that the API asked for of a poll that was cancelled holds") {
   World world;
   world.begin();
@@ -43,6 +53,7 @@ TEST_CASE("a pause that the API asked for of a poll that was cancelled holds") {
     world.fetcher.want(world.home(), {});
     world.answer("", RESTREAM_FAILED, {.retry_after = 1h});
     CHECK(world.kept.not_before == until);
+    CHECK(world.last.next_poll == until);
   }
   SECTION("for who comes later") {
     world.answer("", RESTREAM_FAILED, {.retry_after = 1h});
@@ -60,6 +71,7 @@ TEST_CASE("a pause that the API asked for holds when the call was lost and is tr
   lost.kind = PluginReply::Kind::retry;
   lost.hints.retry_after = 1h;
   world.take_call().done(std::move(lost));
+  CHECK(world.last.next_poll == world.core.clock().wall() + 1h);
   check_rests(world);
 }
 
