@@ -120,13 +120,19 @@ class Tap {
   [[nodiscard]] std::uint16_t port() const { return local_port(fd_); }
   // Who says nothing for a minute is taken to be gone.
   void send_heartbeat() const { write_all(fd_, masked_pong); }
-  // The next so many, as they came. Who sends heartbeats is sent no pings.
+  // The next so many, as they came, without pings.
   std::string take_frames(std::size_t count) {
     std::size_t end = 0;
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < count;) {
       std::optional<std::size_t> size;
       while (!(size = frame_at(end))) read_more();
+      const bool control = (static_cast<unsigned char>(seen_[end]) & 8U) != 0;
+      if (control) {
+        seen_.erase(end, *size);
+        continue;
+      }
       end += *size;
+      ++i;
     }
     std::string taken = seen_.substr(0, end);
     seen_.erase(0, end);
@@ -137,9 +143,10 @@ class Tap {
   // Nothing while it is not whole.
   [[nodiscard]] std::optional<std::size_t> frame_at(std::size_t at) const {
     const auto byte = [this](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(seen_[i])); };
-    if (seen_.size() < at + 4) return std::nullopt;
+    if (seen_.size() < at + 2) return std::nullopt;
     std::size_t size = byte(at + 1);
     if (size == 127) throw std::runtime_error("messages are too large for this benchmark; 60,000 bytes is the most");
+    if (size == 126 && seen_.size() < at + 4) return std::nullopt;
     size = size == 126 ? 4 + (byte(at + 2) << 8U) + byte(at + 3) : 2 + size;
     return seen_.size() < at + size ? std::nullopt : std::optional(size);
   }

@@ -13,6 +13,7 @@ constexpr std::chrono::hours forget_every{1};
 // Strangers can bring one channel after the other to life and leave it: for each that may be active so many are
 // remembered.
 constexpr std::size_t remembered_for_each = 10;
+constexpr std::size_t forgotten_at_once = 50;  // in one transaction, for which everything else waits
 
 }  // namespace
 
@@ -308,7 +309,7 @@ void Hub::Impl::forget_old() {
   });
 }
 
-// Forgets those that nobody has asked for in the longest time; a tenth at once, since all are looked at for it.
+// Forgets those that nobody has asked for in the longest time; some at once, since all are looked at for it.
 void Hub::Impl::bound_records() {
   const std::size_t most = limits.channels * remembered_for_each;
   if (records.size() <= most) return;
@@ -316,7 +317,7 @@ void Hub::Impl::bound_records() {
   std::vector<const Record*> by_demand;
   by_demand.reserve(records.size());
   for (const Record& one : records) by_demand.push_back(&one);
-  const std::size_t count = records.size() - (most - most / 10);
+  const std::size_t count = std::min(records.size() - (most - most / 10), forgotten_at_once);
   const auto end = by_demand.begin() + static_cast<std::ptrdiff_t>(count);
   std::ranges::nth_element(by_demand, end, {}, [](const Record* one) { return one->second.schedule.last_demand; });
   std::vector<std::string> oldest;

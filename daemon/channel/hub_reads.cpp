@@ -182,7 +182,9 @@ void Hub::Impl::send_document(Channel& channel, DocumentReply reply) {
   around.store.read(
       [name = channel.id.text, label = channel.label, empty_at = Position{channel.record.head.epoch, 0},
        status = channel.status, deliver](Store& store) {
-        const Snapshot snapshot = store.snapshot(name).value_or(Snapshot{empty_at, {}});
+        Snapshot snapshot = store.snapshot(name).value_or(Snapshot{empty_at, {}});
+        // Forgotten, and begun anew; only the store has not been able to write that yet.
+        if (snapshot.position.epoch != empty_at.epoch) snapshot = Snapshot{empty_at, {}};
         deliver(snapshot_document(*label, snapshot, status));
       },
       [deliver](const std::string& problem) {

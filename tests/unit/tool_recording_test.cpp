@@ -93,6 +93,12 @@ TEST_CASE("a body that is nested absurdly deep is kept as text, and a recording 
   CHECK_THAT(problem(as_json), Catch::Contains("nested too deeply"));
 }
 
+TEST_CASE("a body that is nested as deep as the SDK reads it is recorded in a way that can be read again") {
+  const std::string deep = std::string(200, '[') + std::string(200, ']');
+  const std::string written = to_json(recording_of({exchange("https://api.example.com/", deep)}));
+  CHECK((read(written).exchanges.at(0).result->body == deep));
+}
+
 TEST_CASE("keys are cut out of URLs, headers and bodies, in every form, and proofs of identity wholly") {
   const Redactor redactor({"pa/ss word+1"});
   Exchange one = exchange("https://a.example/?k=pa%2Fss%20word%2B1&k2=pa/ss+word%2B1", "echo: pa/ss word+1");
