@@ -167,7 +167,9 @@ export class Copy {
       return;
     }
     // The log holds far more than this.
-    const fresh = this.resumable !== null && this.since === this.position && Date.now() - this.at < 15_000;
+    // Of a log that nothing is in yet nothing is on disk either.
+    const begun = this.resumable !== null && readPosition(this.position).offset > 0;
+    const fresh = begun && this.since === this.position && Date.now() - this.at < 15_000;
     if (fresh) this.#fault("gaps", { ...message, note: "a fresh position was not honoured" });
     if (this.since !== null) ++this.ledger.counts.refused;
     this.position = message.position;
@@ -179,7 +181,7 @@ export class Copy {
     if (!this.awaiting) this.#fault("duplicates", message);
     this.items = new Map(message.items.map(({ id, item }) => [id, item]));
     const { epoch, offset } = readPosition(message.position);
-    this.ledger.epoch(this.name, epoch);
+    if (offset > 0) this.ledger.epoch(this.name, epoch);
     if (!this.way.where) this.ledger.snapshot(this.name, offset, this.items);
     this.#moved(message);
     this.awaiting = this.unsure = false;
