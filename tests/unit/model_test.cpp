@@ -66,7 +66,8 @@ TEST_CASE("a pattern is compiled once, not for each value that it is asked about
   const auto three = Clock::now() - begin;
   const std::vector specs{spec};
   for (int i = 0; i < 1000; ++i) REQUIRE(canonical_channel("t", specs, {{"x", "sports"}}));
-  CHECK(Clock::now() - begin - three < std::max<Clock::duration>(three, std::chrono::milliseconds(200)));
+  // Compiled for each, they would take 333 times as long as the three.
+  CHECK(Clock::now() - begin - three < 100 * three);
 }
 
 TEST_CASE("a query is decoded, and names with an underscore are the daemon's own") {
