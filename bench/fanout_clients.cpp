@@ -1,8 +1,6 @@
 #include "fanout_clients.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <sched.h>
@@ -27,6 +25,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "processes.hpp"
 
 namespace bench {
 
@@ -55,14 +55,8 @@ class End {
         last_(how.last),
         to_send_(for_channel(how.request, channel)),
         message_(how.message.empty() ? "" : client_frame(for_channel(how.message, channel))) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    sockaddr generic{};
-    static_assert(sizeof generic == sizeof address);
-    std::memcpy(&generic, &address, sizeof address);
-    failed_ = fd_ < 0 || (::connect(fd_, &generic, sizeof generic) != 0 && errno != EINPROGRESS);
+    const sockaddr there = loopback(port);
+    failed_ = fd_ < 0 || (::connect(fd_, &there, sizeof there) != 0 && errno != EINPROGRESS);
     if (failed_ || tls == nullptr) return;
     ssl_ = SSL_new(tls);
     SSL_set_fd(ssl_, fd_);

@@ -22,17 +22,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-sockaddr loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  sockaddr generic{};
-  static_assert(sizeof generic == sizeof address);
-  std::memcpy(&generic, &address, sizeof address);
-  return generic;
-}
-
 std::uint16_t port_by(int (*name)(int, sockaddr*, socklen_t*), int fd) {
   sockaddr generic{};
   socklen_t size = sizeof generic;
@@ -43,6 +32,17 @@ std::uint16_t port_by(int (*name)(int, sockaddr*, socklen_t*), int fd) {
 }
 
 }  // namespace
+
+sockaddr loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr generic{};
+  static_assert(sizeof generic == sizeof address);
+  std::memcpy(&generic, &address, sizeof address);
+  return generic;
+}
 
 int connect_to(std::uint16_t port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

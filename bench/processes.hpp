@@ -1,6 +1,7 @@
 // Other processes that a benchmark starts and watches, and connections to them.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -9,6 +10,8 @@
 
 namespace bench {
 
+// The address of a port of this machine.
+sockaddr loopback(std::uint16_t port);
 // A blocking connection to a port of this machine; -1 where nobody listens.
 int connect_to(std::uint16_t port);
 // A socket that listens on a port of this machine that was free.
