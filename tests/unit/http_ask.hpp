@@ -58,6 +58,13 @@ inline HttpError refused(HttpClient& client, HttpRequest request) {
   return result.error();
 }
 
+inline Millis since(SteadyTime start) {
+  return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - start);
+}
+
+// Whether it took so long. libcurl's clock counts whole milliseconds, so a deadline may end one or two early.
+inline bool lasted(SteadyTime start, Millis least) { return since(start) >= least - 10ms; }
+
 inline std::string header(const HttpResponse& response, const std::string& name) {
   for (const auto& [one, value] : response.headers)
     if (one == name) return value;
