@@ -1,35 +1,45 @@
 #include "fetch/call_queue.hpp"
 
-#include <algorithm>
-#include <iterator>
-
 namespace restream {
 
 void CallQueue::push(PluginCall call) {
-  std::deque<Waiting>& line = lines_[{call.rules.get(), call.trust}];
-  line.push_back({++pushed_, std::move(call)});
+  const Line line{call.rules.get(), call.trust};
+  const Number number = ++pushed_;
+  if (!call.poll.empty()) named_[call.poll] = {line, number};
+  lines_[line].emplace(number, std::move(call));
 }
 
 std::optional<PluginCall> CallQueue::take_next(const CallPlaces& places) {
   auto next = lines_.end();
   for (auto at = lines_.begin(); at != lines_.end(); ++at) {
-    if (next != lines_.end() && next->second.front().number < at->second.front().number) continue;
+    if (next != lines_.end() && next->second.begin()->first < at->second.begin()->first) continue;
     if (places.has(at->first.first, at->first.second)) next = at;
   }
   if (next == lines_.end()) return std::nullopt;
-  PluginCall call = std::move(next->second.front().call);
-  next->second.pop_front();
-  if (next->second.empty()) lines_.erase(next);
+  return take(next, next->second.begin()->first);
+}
+
+std::optional<PluginCall> CallQueue::take(const std::string& poll) {
+  const auto named = named_.find(poll);
+  if (named == named_.end()) return std::nullopt;
+  const auto [line, number] = named->second;
+  return take(lines_.find(line), number);
+}
+
+PluginCall CallQueue::take(Lines::iterator line, Number number) {
+  PluginCall call = std::move(line->second.extract(number).mapped());
+  if (line->second.empty()) lines_.erase(line);
+  named_.erase(call.poll);
   return call;
 }
 
 std::vector<PluginCall> CallQueue::take_all() {
-  std::vector<Waiting> waiting;
-  for (auto& [_, line] : lines_) std::ranges::move(line, std::back_inserter(waiting));
+  std::map<Number, PluginCall> waiting;
+  for (auto& [_, line] : lines_) waiting.merge(line);
   lines_.clear();
-  std::ranges::sort(waiting, {}, &Waiting::number);
+  named_.clear();
   std::vector<PluginCall> calls;
-  for (Waiting& one : waiting) calls.push_back(std::move(one.call));
+  for (auto& [_, call] : waiting) calls.push_back(std::move(call));
   return calls;
 }
 

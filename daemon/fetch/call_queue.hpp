@@ -5,9 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
+#include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -21,18 +22,21 @@ class CallQueue {
   void push(PluginCall call);
   // Nothing: none of those that wait has a place.
   [[nodiscard]] std::optional<PluginCall> take_next(const CallPlaces& places);
+  // The call of this poll; nothing: it does not wait.
+  [[nodiscard]] std::optional<PluginCall> take(const std::string& poll);
   [[nodiscard]] std::vector<PluginCall> take_all();  // oldest first
   [[nodiscard]] std::size_t size() const;
 
  private:
-  struct Waiting {
-    std::uint64_t number = 0;
-    PluginCall call;
-  };
+  using Number = std::uint64_t;                          // the oldest has the least
   using Line = std::pair<CallPlaces::Owner, CallTrust>;  // who waits holds the owner, so it is there while the line is
+  using Lines = std::map<Line, std::map<Number, PluginCall>>;
 
-  std::map<Line, std::deque<Waiting>> lines_;  // none of them empty
-  std::uint64_t pushed_ = 0;
+  PluginCall take(Lines::iterator line, Number number);
+
+  Lines lines_;                                                     // none of them empty
+  std::unordered_map<std::string, std::pair<Line, Number>> named_;  // by poll, those that have a name
+  Number pushed_ = 0;
 };
 
 }  // namespace restream

@@ -226,6 +226,10 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
 
   bool cancel(const std::string& poll) {
     if (poll.empty()) return false;
+    if (auto waiting = queue.take(poll)) {
+      retry_elsewhere(std::move(waiting->done));
+      return true;
+    }
     const auto found = std::ranges::find_if(calls, [&](const auto& one) { return one.second.poll == poll; });
     if (found == calls.end() || !host) return false;
     host->cancel(found->first);

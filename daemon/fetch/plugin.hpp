@@ -105,7 +105,8 @@ class Plugin {
   // 40 that failed last time) it waits; its time starts when it does.
   void call(PluginCall call);
 
-  // Tells the plugin that nobody waits for this poll's call any more; false when there is none under way.
+  // Nobody waits for this poll's call any more: the plugin is told, or, where the call still waits for a place, it is
+  // not made, and `done` hears `retry`, not from inside. False when there is no such call.
   bool cancel(const std::string& poll);
 
   [[nodiscard]] PluginState state() const;

@@ -1,4 +1,5 @@
-// What the requests of one plugin may hold together: a real Plugin with a real host, and a server that takes its time.
+// A real Plugin with a real host, and a server that takes its time: what its requests may hold together, and calls that
+// wait for a place.
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <future>
@@ -60,19 +61,27 @@ struct Loaded {
     return true;
   }
 
-  // Sends so many MiB to the server; gives what the plugin made of it.
-  std::shared_ptr<std::optional<PluginReply>> post(const TestServer& server, int mebibytes) {
+  using Reply = std::shared_ptr<std::optional<PluginReply>>;
+
+  // Gives what the plugin made of it.
+  Reply call(const std::string& request, std::shared_ptr<const HttpRules> rules, const std::string& poll = {},
+             CallTrust trust = CallTrust::proven) {
     auto reply = std::make_shared<std::optional<PluginReply>>();
-    plugin->call({.poll = {},
+    plugin->call({.poll = poll,
                   .function = HostFunction::fetch,
-                  .request = "post " + std::to_string(mebibytes) + " " + server.origin() + "/",
+                  .request = request,
                   .timeout = 60s,
-                  .rules = rules_for(server.origin()),
+                  .rules = std::move(rules),
                   .allowance = nullptr,
                   .limited_status = {},
-                  .trust = CallTrust::proven,
+                  .trust = trust,
                   .done = [reply](PluginReply came) { *reply = std::move(came); }});
     return reply;
+  }
+
+  // Sends so many MiB to the server.
+  Reply post(const TestServer& server, int mebibytes) {
+    return call("post " + std::to_string(mebibytes) + " " + server.origin() + "/", rules_for(server.origin()));
   }
 };
 
@@ -86,7 +95,7 @@ TEST_CASE("the requests that a plugin has under way hold 64 MiB together, and on
     return true;
   });
   Loaded loaded;
-  std::vector<std::shared_ptr<std::optional<PluginReply>>> taken;
+  std::vector<Loaded::Reply> taken;
   for (int i = 0; i < 4; ++i) taken.push_back(loaded.post(server, 15));
   const bool arrived = loaded.run_until([&] { return server.seen().size() == 4; });
   const auto small = loaded.post(server, 3);
@@ -107,4 +116,33 @@ TEST_CASE("the requests that a plugin has under way hold 64 MiB together, and on
   const auto later = loaded.post(server, 15);
   REQUIRE(loaded.run_until([&] { return later->has_value(); }));
   CHECK_THAT((*later)->output, Catch::StartsWith("0 200 [] [taken]"));
+}
+
+TEST_CASE("a call that waits for a place and that nobody waits for is not made, and those behind it move up") {
+  Loaded loaded;
+  const auto rules = rules_for("http://127.0.0.1:1");
+  const auto begin = [&](const std::string& request, const std::string& poll) {
+    return loaded.call(request, rules, poll, CallTrust::failed);
+  };
+  std::vector<Loaded::Reply> under_way;  // as many as may be of those that are not trusted
+  for (int i = 0; i < 40; ++i) under_way.push_back(begin("until-cancelled", "hangs-" + std::to_string(i)));
+  const auto first = begin("echo first", "first");
+  const auto unwanted = begin("echo unwanted", "unwanted");
+  const auto last = begin("echo last", "last");
+  REQUIRE(loaded.plugin->waiting() == 3);
+
+  CHECK(loaded.plugin->cancel("unwanted"));
+  CHECK_FALSE(unwanted->has_value());  // not from inside
+  CHECK(loaded.plugin->waiting() == 2);
+  CHECK_FALSE(loaded.plugin->cancel("unwanted"));
+  REQUIRE(loaded.run_until([&] { return unwanted->has_value(); }));
+  CHECK((*unwanted)->kind == PluginReply::Kind::retry);
+
+  CHECK(loaded.plugin->cancel("hangs-0"));
+  for (const auto& [reply, output] : {std::pair(first, "first"), std::pair(last, "last")}) {
+    REQUIRE(loaded.run_until([&] { return reply->has_value(); }));
+    CHECK((*reply)->output == output);
+  }
+  CHECK(loaded.plugin->waiting() == 0);
+  CHECK_FALSE(loaded.plugin->cancel("first"));
 }
