@@ -55,11 +55,12 @@ struct Subscription {
   std::uint32_t serial = 0;    // of the connection; never used twice
   std::uint32_t id_place = 0;  // among the channels of a stream with ids of its own
   Form form;
-  bool awaiting_snapshot = false;  // the cursor means nothing yet
-  bool waiting = false;            // for its turn to read from the log
-  bool reading = false;
-  bool retry = false;                                 // the last read failed: once more, a little later
-  bool excused = false;                               // the subscriber was told that the log cannot be read
+  // Bits, with which it fits the allocator's 64 bytes.
+  bool awaiting_snapshot : 1 = false;  // the cursor means nothing yet
+  bool waiting : 1 = false;            // for its turn to read from the log
+  bool reading : 1 = false;
+  bool retry : 1 = false;                             // the last read failed: once more, a little later
+  bool excused : 1 = false;                           // the subscriber was told that the log cannot be read
   std::unique_ptr<Pauses> pauses;                     // null: none
   std::unique_ptr<std::vector<KeptStatus>> statuses;  // null: none
 

@@ -323,8 +323,10 @@ void Subscriptions::on_history(std::uint32_t serial, const std::expected<History
 }
 
 void Subscriptions::read_later(Subscription& subscription, const std::string& problem) {
-  if (!problem.empty() && !std::exchange(subscription.excused, true))
+  if (!problem.empty() && !subscription.excused) {
+    subscription.excused = true;
     send_error("unavailable", problem, "{" + *subscription.channel->label + "}");
+  }
   subscription.retry = true;
   retry_at_ = std::min(retry_at_, connection_->loop().now() + read_again_after);
   read_next();
@@ -338,8 +340,11 @@ void Subscriptions::tick(SteadyTime now) {
   }
   if (now < retry_at_) return;
   retry_at_ = SteadyTime::max();
-  for (const auto& subscription : all_)
-    if (std::exchange(subscription->retry, false)) wait_turn(*subscription);
+  for (const auto& subscription : all_) {
+    if (!subscription->retry) continue;
+    subscription->retry = false;
+    wait_turn(*subscription);
+  }
   read_next();
 }
 
