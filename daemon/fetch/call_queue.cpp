@@ -39,6 +39,7 @@ std::vector<PluginCall> CallQueue::take_all() {
   lines_.clear();
   named_.clear();
   std::vector<PluginCall> calls;
+  calls.reserve(waiting.size());
   for (auto& [_, call] : waiting) calls.push_back(std::move(call));
   return calls;
 }
