@@ -71,6 +71,7 @@ struct Fetchers::Impl {
     own.cancel = [this](const std::string&) { return built_in->source.cancel(); };
     own.join_quota = nullptr;
     const std::string name(built_in_fetcher);
+    // NOLINTNEXTLINE(modernize-make-unique): neither part can be moved to where it would be made.
     built_in.reset(new BuiltIn{.source = StatusSource(around.loop, around.clock, std::move(items)),
                                .fetcher = Fetcher({.name = name, .plugin = name}, around.clock, around.loop,
                                                   around.random, around.log, std::move(own))});

@@ -264,7 +264,7 @@ struct HostProcess::Impl : std::enable_shared_from_this<Impl> {
   // --- to the child
   void send(std::uint64_t number, const wire::Message& message) {
     if (killed) return;
-    unsent.push_back(wire::encode(number, message));
+    unsent.emplace_back(wire::encode(number, message));
     if (unsent.size() == 1) write();
   }
 
@@ -386,14 +386,14 @@ HostProcess::HostProcess(asio::io_context& core, Clock clock, HostOptions option
 
 HostProcess::~HostProcess() { impl_->abandon(); }
 std::expected<void, std::string> HostProcess::start() { return impl_->start(); }
-CallNumber HostProcess::call(HostFunction function, SecretText request, SteadyTime deadline,
+CallNumber HostProcess::call(HostFunction function, const SecretText& request, SteadyTime deadline,
                              std::function<void(CallResult)> done) {
   return impl_->call(function, request, deadline, std::move(done));
 }
 void HostProcess::cancel(CallNumber call) {
   if (impl_->calls.contains(call)) impl_->send(call, wire::Cancel{});
 }
-void HostProcess::kill(std::string reason) { impl_->kill(reason); }
+void HostProcess::kill(const std::string& reason) { impl_->kill(reason); }
 int HostProcess::pid() const { return impl_->pid; }
 std::size_t HostProcess::calls() const { return impl_->calls.size(); }
 

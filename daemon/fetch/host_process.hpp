@@ -105,13 +105,14 @@ class HostProcess {
   std::expected<void, std::string> start();
 
   // Calls a function of the plugin; only after `ready`. `request` is JSON text. `done` comes once.
-  CallNumber call(HostFunction function, SecretText request, SteadyTime deadline, std::function<void(CallResult)> done);
+  CallNumber call(HostFunction function, const SecretText& request, SteadyTime deadline,
+                  std::function<void(CallResult)> done);
 
   // Tells the plugin that nobody waits (its `cancelled`); the call still ends by itself or by its deadline.
   void cancel(CallNumber call);
 
   // Kills the child; `ended` follows.
-  void kill(std::string reason);
+  void kill(const std::string& reason);
 
   [[nodiscard]] int pid() const;
   [[nodiscard]] std::size_t calls() const;  // under way

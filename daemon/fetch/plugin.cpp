@@ -81,8 +81,8 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     callbacks.ready = [weak](const HostReady& ready) {
       if (const auto self = weak.lock()) self->on_ready(ready);
     };
-    callbacks.ended = [weak](HostEnd end) {
-      if (const auto self = weak.lock()) self->on_end(std::move(end));
+    callbacks.ended = [weak](const HostEnd& end) {
+      if (const auto self = weak.lock()) self->on_end(end);
     };
     callbacks.http = [weak](CallNumber call, HostHttpRequest request, std::function<void(HostHttpResponse)> reply) {
       if (const auto self = weak.lock()) self->on_http(call, std::move(request), std::move(reply));
@@ -115,7 +115,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     changed();
   }
 
-  void on_end(HostEnd end) {
+  void on_end(const HostEnd& end) {
     remove_scratch_file();
     if (stopped) return;
     std::string reason = end.reason;
@@ -209,7 +209,7 @@ struct Plugin::Impl : std::enable_shared_from_this<Plugin::Impl> {
     const SteadyTime now = around.clock.steady();
     // done() may only come after call() has returned the number, which HostProcess promises.
     const auto number = std::make_shared<CallNumber>(0);
-    *number = host->call(asked.function, std::move(asked.request), now + asked.timeout,
+    *number = host->call(asked.function, asked.request, now + asked.timeout,
                          [weak = weak_from_this(), number](CallResult result) {
                            if (const auto self = weak.lock()) self->on_result(*number, std::move(result));
                          });

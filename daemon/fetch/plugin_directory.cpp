@@ -26,9 +26,9 @@ struct PluginDirectory::Impl : std::enable_shared_from_this<Impl> {
       : around(std::move(given)),
         directory(std::move(where)),
         act(std::move(hand_out)),
-        watch(around.io, [this](std::set<std::string> names) { on_change(std::move(names)); }) {}
+        watch(around.io, [this](const std::set<std::string>& names) { on_change(names); }) {}
 
-  void on_change(std::set<std::string> names) {
+  void on_change(const std::set<std::string>& names) {
     for (const std::string& name : names)
       if (name.ends_with(".so")) finished.insert(name.substr(0, name.size() - 3));
     look_at(around.clock.steady() + gathering);
