@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "fetch/quota_allowance.hpp"
 
@@ -139,13 +140,13 @@ unsigned Budget::cost_of(const Channel& channel) {
 // Of those who have waited long enough for their share (their begin has come), the one who is through with it first;
 // when there is none, the one who begins first: what is left is not left unused.
 Budget::Place Budget::next() {
-  const Place* earliest = nullptr;
-  double begin = 0;
-  for (const Place& place : queue_) {
-    const Channel& channel = channels_.at(place.second);
-    if (channel.first || channel.begin <= virtual_time_) return place;
-    if (earliest != nullptr && channel.begin >= begin) continue;
-    earliest = &place;
+  auto earliest = queue_.begin();
+  double begin = std::numeric_limits<double>::infinity();
+  for (auto at = queue_.begin(); at != queue_.end(); ++at) {
+    const Channel& channel = channels_.at(at->second);
+    if (channel.first || channel.begin <= virtual_time_) return *at;
+    if (channel.begin >= begin) continue;
+    earliest = at;
     begin = channel.begin;
   }
   virtual_time_ = begin;
