@@ -57,20 +57,39 @@ std::size_t width(std::string_view text, char c) {
   return 0;
 }
 
+// Where a text was cut: nothing, or the beginning of a sign that would have had more bytes.
+bool is_cut_off(std::string_view rest) {
+  return rest.empty() || (rest.size() < 3 && (rest[0] == '%' || rest[0] == '\\')) ||
+         (rest.size() < 5 && rest.starts_with("%25"));
+}
+
+bool is_line_end(char c) { return byte_of(c) < 0x20 || c == 0x7f; }  // anything that a log makes a blank of
+
 }  // namespace
 
 Redactor::Redactor(const std::vector<std::string>& secrets) {
   for (const std::string& secret : secrets) {
-    if (secret.size() < least_size) continue;
-    add({.bytes = secret});
-    for (const std::string_view letters : {base64_letters, base64_url_letters})
-      for (std::size_t before = 0; before < 3; ++before)
-        add({.bytes = base64_core(secret, before, letters),
-             .letter_before = before != 0,
-             .letter_after = (before + secret.size()) % 3 != 0});
+    add_secret(secret);
+    // Whoever prints a key of several lines makes several lines of it, or blanks of the line ends.
+    if (std::ranges::none_of(secret, is_line_end)) continue;
+    for (auto begin = secret.begin(); begin != secret.end();) {
+      const auto end = std::find_if(begin, secret.end(), is_line_end);
+      add_secret({begin, end});
+      begin = std::find_if_not(end, secret.end(), is_line_end);
+    }
   }
   for (std::vector<Pattern>& same_start : patterns_)
     std::ranges::stable_sort(same_start, std::greater{}, [](const Pattern& one) { return one.bytes.text().size(); });
+}
+
+void Redactor::add_secret(std::string_view secret) {
+  if (secret.size() < least_size) return;
+  add({.bytes = std::string(secret)});
+  for (const std::string_view letters : {base64_letters, base64_url_letters})
+    for (std::size_t before = 0; before < 3; ++before)
+      add({.bytes = base64_core(secret, before, letters),
+           .letter_before = before != 0,
+           .letter_after = (before + secret.size()) % 3 != 0});
 }
 
 void Redactor::add(Pattern pattern) {
@@ -80,10 +99,13 @@ void Redactor::add(Pattern pattern) {
 
 std::size_t Redactor::match(const Pattern& pattern, std::string_view text) const {
   std::size_t at = 0;
+  std::size_t count = 0;
   for (const char c : pattern.bytes.text()) {
-    const std::size_t step = width(text.substr(at), c);
-    if (step == 0) return 0;
+    const std::string_view rest = text.substr(at);
+    const std::size_t step = width(rest, c);
+    if (step == 0) return count >= least_size && is_cut_off(rest) ? text.size() : 0;
     at += step;
+    ++count;
   }
   if (pattern.letter_after && at < text.size() && is_base64(text[at])) ++at;
   return at;
