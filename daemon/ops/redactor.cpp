@@ -40,10 +40,13 @@ int hex_digit(char c) {
   return -1;
 }
 
-bool is_hex(std::string_view two, char c) {
-  return two.size() >= 2 && hex_digit(two[0]) >= 0 && hex_digit(two[1]) >= 0 &&
-         hex_digit(two[0]) * 16 + hex_digit(two[1]) == static_cast<int>(byte_of(c));
+// Of the first two digits; -1 when they are none.
+int hex_value(std::string_view two) {
+  if (two.size() < 2 || hex_digit(two[0]) < 0 || hex_digit(two[1]) < 0) return -1;
+  return hex_digit(two[0]) * 16 + hex_digit(two[1]);
 }
+
+bool is_hex(std::string_view two, char c) { return hex_value(two) == static_cast<int>(byte_of(c)); }
 
 // How many bytes at the start of `text` stand for `c`; 0: they do not.
 std::size_t width(std::string_view text, char c) {
@@ -53,14 +56,15 @@ std::size_t width(std::string_view text, char c) {
     if (is_hex(text.substr(1), c)) return 3;
   }
   if (text[0] == '\\' && text.size() > 1 && text[1] == c && (c == '"' || c == '\\' || c == '/')) return 2;
+  if (text.starts_with("\\u00") && byte_of(c) < 0x80 && is_hex(text.substr(4), c)) return 6;
   if (text[0] == c || (text[0] == '+' && c == ' ')) return 1;
   return 0;
 }
 
 // Where a text was cut: nothing, or the beginning of a sign that would have had more bytes.
 bool is_cut_off(std::string_view rest) {
-  return rest.empty() || (rest.size() < 3 && (rest[0] == '%' || rest[0] == '\\')) ||
-         (rest.size() < 5 && rest.starts_with("%25"));
+  return rest.empty() || (rest.size() < 3 && rest[0] == '%') || (rest.size() < 5 && rest.starts_with("%25")) ||
+         (rest.size() < 6 && rest[0] == '\\');
 }
 
 bool is_line_end(char c) { return byte_of(c) < 0x20 || c == 0x7f; }  // anything that a log makes a blank of
@@ -131,11 +135,12 @@ std::string Redactor::redact(std::string_view text) const {
     try_all(byte_of(rest[0]));
     if (rest[0] == '+') try_all(' ');
     if (rest[0] == '\\' && rest.size() > 1) try_all(byte_of(rest[1]));
+    if (rest.starts_with("\\u00") && hex_value(rest.substr(4)) >= 0)
+      try_all(static_cast<std::uint8_t>(hex_value(rest.substr(4))));
     if (rest[0] == '%') {
       const std::string_view digits = rest.substr(rest.substr(1).starts_with("25") && rest.size() >= 5 ? 3 : 1);
       for (const std::string_view two : {rest.substr(1), digits})
-        if (two.size() >= 2 && hex_digit(two[0]) >= 0 && hex_digit(two[1]) >= 0)
-          try_all(static_cast<std::uint8_t>(hex_digit(two[0]) * 16 + hex_digit(two[1])));
+        if (hex_value(two) >= 0) try_all(static_cast<std::uint8_t>(hex_value(two)));
     }
     if (longest == 0) {
       clean += text[at++];

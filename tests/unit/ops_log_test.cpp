@@ -183,6 +183,15 @@ TEST_CASE("the longer of two secrets that begin alike is redacted whole") {
   CHECK(log.redact("x abcdefgh-and-more y abcdefgh z") == "x [redacted] y [redacted] z");
 }
 
+TEST_CASE("a secret is redacted with its signs as JSON's numbers, as many an API writes them") {
+  const Log log = Log::none();
+  log.set_secrets({"Zm9vYmFyYmF6cXV4==", "<a&b='c'>"});
+  CHECK(log.redact(R"({"error":"bad key Zm9vYmFyYmF6cXV4\u003d\u003d"})") == R"({"error":"bad key [redacted]"})");
+  CHECK(log.redact(R"(x \u003ca\u0026b\u003D\u0027c\u0027\u003E y)") == "x [redacted] y");
+  CHECK(log.redact(R"(x \u003ca\u0026b\u003D\u0027c\u0027\u00)") == "x [redacted]");
+  CHECK(log.redact(R"(x \u003ca\u0026b\u003D y)") == R"(x \u003ca\u0026b\u003D y)");
+}
+
 TEST_CASE("a secret of several lines is redacted line by line, too, however their ends were written") {
   const Log log = Log::none();
   log.set_secrets({"-----BEGIN KEY-----\nMIIEvQIBADANBgkq\r\nhkiG9w0BAQEFAASC\n-----END KEY-----\n"});
