@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "control_socket.hpp"
 #include "status_text.hpp"
@@ -39,6 +40,15 @@ int answer(const std::string& line, bool as_json, const std::string& command) {
   return exit_fine;
 }
 
+int usage(const CLI::App& app) {
+  std::string verbs;
+  for (const CLI::App* verb : app.get_subcommands({})) verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+  const std::vector<std::string> words = app.remaining();
+  complain((words.empty() ? "say what to do: " : "there is no command '" + printable(words.front()) + "', but ") +
+           verbs + ". `restreamctl --help` tells more");
+  return exit_usage;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -56,6 +66,7 @@ int main(int argc, char** argv) {
   app.add_option("--socket", socket, "The socket in restreamd's state directory")->capture_default_str();
   app.set_version_flag("--version", std::string("restream ") + RESTREAM_VERSION);
   app.require_subcommand(1);
+  app.fallthrough();
   app.add_subcommand("status", "Fetchers and channels, their health, what to do next")
       ->add_flag("--json", as_json, "As one JSON object");
   const auto with_channel = [&](const char* verb, const char* help) {
@@ -74,6 +85,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0 && app.get_subcommands().empty()) return usage(app);
     return app.exit(error) == 0 ? exit_fine : exit_usage;
   }
   const json request = {{"verb", app.get_subcommands().front()->get_name()}, {"name", name}};

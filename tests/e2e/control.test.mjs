@@ -140,7 +140,13 @@ test("without a daemon, and with wrong words, it says what to do", async () => {
   const nobody = await run(join(BUILD, "bin/restreamctl"), ["--socket", "/tmp/no-such-socket", "status"]);
   assert.equal(nobody.code, 1);
   assert.match(nobody.err, /restreamd is not running/);
-  assert.equal((await ctl("dance")).code, 2);
+  // --socket may stand where the hint makes people put it: at the end.
+  const atEnd = await run(join(BUILD, "bin/restreamctl"), ["status", "--socket", socket]);
+  assert.equal(atEnd.code, 0, atEnd.err);
+  const dance = await ctl("dance");
+  assert.equal(dance.code, 2);
+  assert.match(dance.err, /there is no command 'dance'/);
+  assert.match((await ctl()).err, /say what to do: status, poll, /);
   assert.equal((await ctl("poll")).code, 2);
   await daemon.stop();
   assert.match((await ctl("status")).err, /is not running/);
