@@ -130,7 +130,7 @@ TEST_CASE("the body limit holds for plain, chunked, endless and compressed answe
     CHECK(refused(client, get(server.origin(), "/")).problem == HttpProblem::too_large);
     CHECK(since(start) < 5s);
     // Each further layer unfolds a thousandfold what unfolds a thousandfold, and the last of them into nothing that
-    // would reach a limit: 5 KB of three layers keep libcurl busy for seconds, 16 KB of four for hours.
+    // would reach a limit: 5 KB of three layers keep libcurl busy for seconds.
     for (const char* layers : {"gzip, gzip", "gzip, identity, gzip", "gzip\r\nContent-Encoding: gzip",
                                "gzip\r\n \r\nHTTP/1.1 200: no status line\r\nContent-Encoding: gzip"}) {
       INFO(layers);
