@@ -5,9 +5,11 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "control_socket.hpp"
 #include "status_text.hpp"
+#include "words.hpp"
 
 namespace {
 
@@ -23,19 +25,28 @@ int complain(const std::string& message) {
 }
 
 // The one line of an answer, printed. A tail's lines are events until an `ok` says otherwise.
-int answer(const std::string& line, bool as_json) {
+int answer(const std::string& line, bool as_json, const std::string& command) {
   const json said = json::parse(line, nullptr, false);
   if (!said.is_object()) return complain("restreamd answered with something else: " + line.substr(0, 200));
-  if (said.contains("ok") && !said.value("ok", false)) return complain(said.value("message", "refused"));
+  if (said.contains("ok") && !said.value("ok", false)) return complain(printable(said.value("message", "refused")));
   if (as_json || !said.contains("ok")) {
     std::printf("%s\n", said.contains("status") ? said["status"].dump(2).c_str() : line.c_str());
   } else if (said.contains("status")) {
-    std::fputs(status_text(said["status"]).c_str(), stdout);
+    std::fputs(status_text(said["status"], command).c_str(), stdout);
   } else {
     std::printf("%s\n", said.value("message", "").c_str());
   }
   std::fflush(stdout);
   return exit_fine;
+}
+
+int usage(const CLI::App& app) {
+  std::string verbs;
+  for (const CLI::App* verb : app.get_subcommands({})) verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+  const std::vector<std::string> words = app.remaining();
+  complain((words.empty() ? "say what to do: " : "there is no command '" + printable(words.front()) + "', but ") +
+           verbs + ". `restreamctl --help` tells more");
+  return exit_usage;
 }
 
 }  // namespace
@@ -48,12 +59,14 @@ int main(int argc, char** argv) {
       "  restreamctl tail 'nyt-top?section=home'  what comes in, one JSON message a line, until Ctrl-C\n"
       "  restreamctl poll 'nyt-top?section=home'  ask the API now, within the quota\n\n"
       "Exit codes: 0 fine, 1 refused or no daemon, 2 usage.");
-  std::string socket = "/var/lib/restream/control.sock";
+  const std::string usual_socket = "/var/lib/restream/control.sock";
+  std::string socket = usual_socket;
   bool as_json = false;
   std::string name;
   app.add_option("--socket", socket, "The socket in restreamd's state directory")->capture_default_str();
   app.set_version_flag("--version", std::string("restream ") + RESTREAM_VERSION);
   app.require_subcommand(1);
+  app.fallthrough();
   app.add_subcommand("status", "Fetchers and channels, their health, what to do next")
       ->add_flag("--json", as_json, "As one JSON object");
   const auto with_channel = [&](const char* verb, const char* help) {
@@ -72,14 +85,18 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0 && app.get_subcommands().empty()) return usage(app);
     return app.exit(error) == 0 ? exit_fine : exit_usage;
   }
   const json request = {{"verb", app.get_subcommands().front()->get_name()}, {"name", name}};
+  const std::string command = socket == usual_socket ? "restreamctl" : "restreamctl --socket " + shell_word(socket);
   int code = exit_refused;
   bool answered = false;
-  const auto done = ask(socket, request.dump(), [&](const std::string& line) {
+  // A word of the command line may be no UTF-8: then it names nothing that there is.
+  const std::string text = request.dump(-1, ' ', false, json::error_handler_t::replace);
+  const auto done = ask(socket, text, [&](const std::string& line) {
     answered = true;
-    code = answer(line, as_json);
+    code = answer(line, as_json, command);
   });
   if (!done) return complain(done.error());
   if (!answered) return complain("restreamd closed the connection without an answer");

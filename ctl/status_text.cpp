@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "words.hpp"
+
 namespace {
 
 using nlohmann::json;
@@ -12,7 +14,7 @@ using Row = std::vector<std::string>;
 std::string word(const json& object, const char* name, const std::string& otherwise = "-") {
   const auto found = object.find(name);
   if (found == object.end() || found->is_null()) return otherwise;
-  return found->is_string() ? found->get<std::string>() : found->dump();
+  return printable(found->is_string() ? found->get<std::string>() : found->dump());
 }
 
 // Columns as wide as their widest cell; the last one as it comes.
@@ -47,12 +49,13 @@ std::string quota_of(const json& fetcher) {
 }
 
 // What to do about it, or else what went wrong last.
-std::string note_of(const json& fetcher, const std::string& name, const std::string& keys_command) {
+std::string note_of(const json& fetcher, const std::string& name, const std::string& keys_command,
+                    const std::string& command) {
   if (const auto keys = fetcher.find("keys"); keys != fetcher.end())
     for (const auto& [key, state] : keys->items())
-      if (state == "missing") return "set its key: " + keys_command + " set " + name + " " + key;
+      if (state == "missing") return "set its key: " + keys_command + " set " + name + " " + printable(shell_word(key));
   const json& health = fetcher.at("health");
-  if (word(health, "reason") == "held") return "it crashed too often: restreamctl release " + name;
+  if (word(health, "reason") == "held") return "it crashed too often: " + command + " release " + name;
   return word(health, "last_error", "");
 }
 
@@ -64,7 +67,7 @@ std::string time_of(const json& object, const char* name) {
 
 }  // namespace
 
-std::string status_text(const nlohmann::json& status) {
+std::string status_text(const nlohmann::json& status, const std::string& command) {
   std::string out = "restream " + word(status, "version") + ", pid " + word(status, "pid") + ", up " +
                     duration(status.value("uptime", std::int64_t{0})) + ", " + word(status, "address") + ", " +
                     (status.value("ready", false) ? "ready" : "not ready: " + word(status, "reason")) + "\n\n";
@@ -73,7 +76,7 @@ std::string status_text(const nlohmann::json& status) {
     const json& health = one.at("health");
     const std::string name = word(one, "name");
     fetchers.push_back({name, word(health, "state"), word(one, "channels"), word(health, "restarts"), quota_of(one),
-                        note_of(one, name, word(status, "keys_command", "restream-keys"))});
+                        note_of(one, name, word(status, "keys_command", "restream-keys"), command)});
   }
   out += fetchers.size() > 1 ? table(fetchers) : "no fetchers: drop a plugin into the plugins directory\n";
   std::vector<Row> channels{{"CHANNEL", "STATE", "ITEMS", "SUBSCRIBERS", "LAST POLL", "NEXT POLL"}};

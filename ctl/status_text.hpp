@@ -4,5 +4,5 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-// `status` is the daemon's answer to the verb `status`.
-std::string status_text(const nlohmann::json& status);
+// `status` is the daemon's answer to the verb `status`; `command` is how this program was told whom to ask, for hints.
+std::string status_text(const nlohmann::json& status, const std::string& command);

@@ -90,7 +90,7 @@ int run(const Config& config, const std::string& file) {
     return complain(store.error().kind == StoreOpenError::Kind::io ? exit_runtime : exit_state, store.error().message);
   const auto hash = open_keyed_hash(config.state.directory / "hash.key");
   if (!hash) return complain(exit_state, hash.error());
-  Keyring keyring(config.keys, config.state.directory);
+  Keyring keyring(config.keys, config.state.directory, file);
   auto keys = keyring.read();
   if (!keys) return complain(exit_state, keys.error());
   Daemon daemon(config, file, find_host(config), RESTREAM_VERSION, std::move(*store), *hash, std::move(keyring),
@@ -100,8 +100,8 @@ int run(const Config& config, const std::string& file) {
   return exit_fine;
 }
 
-int accept_rollback(const Config& config) {
-  const auto accepted = Keyring(config.keys, config.state.directory).accept();
+int accept_rollback(const Config& config, const std::string& file) {
+  const auto accepted = Keyring(config.keys, config.state.directory, file).accept();
   if (!accepted) return complain(exit_state, accepted.error());
   std::printf("%s. A running restreamd takes it at its next reload\n", accepted->c_str());
   return exit_fine;
@@ -150,7 +150,7 @@ int main(int argc, char** argv) {
     return exit_fine;
   }
   try {
-    if (accept) return accept_rollback(*config);
+    if (accept) return accept_rollback(*config, file);
     return run(*config, file);
   } catch (const std::exception& fault) {
     return complain(exit_runtime, fault.what());

@@ -65,7 +65,8 @@ void Reloading::configure(Config next) {
   parts_.http.set_options(http_options(parts_.config, parts_.cache));
   parts_.hub.set_limits(hub_limits(parts_.config));
   parts_.server.set_options(server_options(parts_.config, parts_.version));
-  if (parts_.config.keys != before.keys) parts_.keyring = Keyring(parts_.config.keys, parts_.config.state.directory);
+  if (parts_.config.keys != before.keys)
+    parts_.keyring = Keyring(parts_.config.keys, parts_.config.state.directory, parts_.file);
   if (before.tokens && !parts_.config.tokens) {
     parts_.log.warning("auth.tokens is not in the configuration any more: everybody who can connect may listen");
     parts_.server.ask_no_tokens();

@@ -65,10 +65,9 @@ std::expected<MasterKey, KeysError> load_master_key(const MasterKeySource& sourc
   if (!file && file.error().kind == KeysErrorKind::missing) {
     // For the keystore `missing` means something else: that there are no keys.
     return std::unexpected(KeysError{
-        KeysErrorKind::io,
-        file.error().message + (source.kind == Kind::file ? ". `restream-keys init` makes one; for a keystore "
-                                                            "that exists, bring back your copy of its key"
-                                                          : ". Look at LoadCredential= in the unit")});
+        KeysErrorKind::io, file.error().message + (source.kind == Kind::file
+                                                       ? ". Bring back your copy of it: nothing else opens the keystore"
+                                                       : ". Look at LoadCredential= in the unit")});
   }
   if (!file) return std::unexpected(std::move(file.error()));
   auto bytes = read_secret(file->fd.get(), path, 4096, KeysErrorKind::wrong_key);

@@ -1,6 +1,7 @@
 #include "keys/terminal.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <termios.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ namespace restream::keys {
 namespace {
 
 constexpr std::size_t kTerminalLine = 4095;  // the kernel cuts longer lines
+constexpr int kPasteMilliseconds = 50;
 
 KeysError usage(std::string message) { return {KeysErrorKind::usage, std::move(message)}; }
 
@@ -50,6 +52,16 @@ class HiddenInput {
   HiddenInput(const HiddenInput&) = delete;
   HiddenInput& operator=(const HiddenInput&) = delete;
   [[nodiscard]] bool ok() const { return ok_; }
+  // Whether there is more than the line that was read: somebody has pasted several. Without ICANON also what has no
+  // line end yet shows; what is pasted at once arrives at once, nearly.
+  [[nodiscard]] bool has_more() const {
+    termios now{};
+    if (tcgetattr(fd_, &now) != 0) return false;
+    now.c_lflag &= ~static_cast<tcflag_t>(ICANON);
+    tcsetattr(fd_, TCSANOW, &now);
+    pollfd pending{fd_, POLLIN, 0};
+    return poll(&pending, 1, kPasteMilliseconds) > 0;
+  }
 
  private:
   static constexpr std::array<int, 4> kSignals{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
@@ -77,6 +89,10 @@ std::expected<Secret, KeysError> ask_hidden(const std::string& prompt) {
     count = read(terminal.get(), line.bytes().data(), line.size());
   } while (count < 0 && errno == EINTR && caught_signal == 0);
   write_all(terminal.get(), "\n");
+  if (count > 0 && hidden.has_more()) {
+    return std::unexpected(
+        usage("more than one line came for " + prompt + ", and a terminal gives one: use standard input instead"));
+  }
   if (count <= 0) return std::unexpected(usage("nothing was typed for " + prompt));
   line.shrink(static_cast<std::size_t>(count));
   if (line.view().ends_with('\n')) {

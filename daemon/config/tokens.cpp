@@ -95,7 +95,10 @@ std::optional<WallTime> parse_rfc3339(std::string_view text) {
   }
   const year_month_day date{year(y), month(static_cast<unsigned>(m)), day(static_cast<unsigned>(d))};
   if (!text.empty() || !date.ok()) return std::nullopt;
-  return sys_days(date) + hours(hour) + minutes(minute) + seconds(second) - offset;
+  // A WallTime ends in the year 2262, and "never" is often written as the year 9999.
+  constexpr sys_seconds latest = sys_days(year(2242) / 1 / 1);
+  const sys_seconds time = sys_days(date) + hours(hour) + minutes(minute) + seconds(second) - offset;
+  return std::clamp(time, sys_seconds(), latest);
 }
 
 TokenEntry read_token(const Value& value) {

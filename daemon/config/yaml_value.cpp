@@ -23,7 +23,7 @@ std::string between(const std::string& least, const std::string& most) { return 
 void Value::refuse(const std::string& message) const { throw Refusal{line, name + ": " + message}; }
 
 void Value::expected(const std::string& what) const {
-  throw Refusal{line, name + " must be " + what + ", not " + found()};
+  throw Refusal{line, (name.empty() ? "the configuration" : name) + " must be " + what + ", not " + found()};
 }
 
 std::string Value::found() const {

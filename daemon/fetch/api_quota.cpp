@@ -38,8 +38,10 @@ Millis capped(std::uint64_t seconds) {
 // Seconds from now, or a time in seconds or milliseconds since 1970.
 Millis reset_in(std::uint64_t value, WallTime now) {
   constexpr std::uint64_t surely_a_time = 1'000'000'000;
+  constexpr std::uint64_t latest = 1000ULL << 33U;  // the year 2242, in milliseconds: a WallTime ends soon after
   if (value < surely_a_time) return capped(value);
-  const Millis since_1970 = value < surely_a_time * 1000 ? Millis(Seconds(value)) : Millis(value);
+  const std::uint64_t in_millis = value < surely_a_time * 1000 ? value * 1000 : value;
+  const Millis since_1970(std::min(in_millis, latest));
   const auto left = std::chrono::ceil<Millis>(since_1970 - now.time_since_epoch());
   return std::clamp<Millis>(left, Millis(0), longest);
 }

@@ -145,6 +145,9 @@ void Fetcher::Impl::on_reply(const std::string& name, PluginReply reply) {
                   .result = std::move(reply.output),
                   .schedule = after});
   } else {
+    // Here already: a message is cut, and nobody knows half a key again.
+    reply.problem = log.redact(reply.problem);
+    reply.last_line = log.redact(reply.last_line);
     fail(poll, failure_of_reply(reply));
   }
 }
@@ -180,7 +183,8 @@ void Fetcher::Impl::finished(const std::string& name, const Schedule& schedule, 
     case PollVerdict::Kind::bad_result:
       return fail(poll, {State::failing, Reason::bad_result, verdict.problem});
     case PollVerdict::Kind::api_error:
-      return fail(poll, failure_of_status(verdict.status, verdict.problem, poll.hints, poll.asked->limited_status));
+      return fail(
+          poll, failure_of_status(verdict.status, log.redact(verdict.problem), poll.hints, poll.asked->limited_status));
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <ctime>
 
 #include "http/text.hpp"
 
@@ -50,14 +49,6 @@ std::optional<Millis> max_age_of(std::string_view cache_control) {
 
 }  // namespace
 
-std::optional<WallTime> parse_http_date(std::string_view text) {
-  const std::string copy(trim(text));
-  std::tm parts{};
-  const char* end = strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  if (end == nullptr || *end != '\0') return std::nullopt;
-  return std::chrono::system_clock::from_time_t(timegm(&parts));
-}
-
 Hints read_hints(const std::vector<std::pair<std::string, std::string>>& headers, WallTime now) {
   const auto find = [&](std::string_view name) -> const std::string* {
     const auto found =
@@ -74,7 +65,8 @@ Hints read_hints(const std::vector<std::pair<std::string, std::string>>& headers
       if (const auto date = parse_http_date(*value)) hints.retry_after = until(*date, now);
   }
   if (const std::string* value = find("x-poll-interval")) hints.poll_interval = seconds_of(*value);
-  if (const std::string* value = find("cache-control")) hints.fresh_for = max_age_of(*value);
+  for (const auto& [name, value] : headers)  // a list, which may come in several headers
+    if (name == "cache-control" && !hints.fresh_for) hints.fresh_for = max_age_of(value);
   if (hints.fresh_for) {
     const std::string* age = find("age");
     if (const auto old = age != nullptr ? seconds_of(*age) : std::nullopt)

@@ -25,9 +25,6 @@ Hints longest_of(const Hints& one, const Hints& other);
 // Reads them from an answer's headers (names in lower case). `now` is for Retry-After given as a date.
 Hints read_hints(const std::vector<std::pair<std::string, std::string>>& headers, WallTime now);
 
-// "Sun, 06 Nov 1994 08:49:37 GMT"
-std::optional<WallTime> parse_http_date(std::string_view text);
-
 // After a good poll: the longest of the interval and the hints, and up to 5 % more. `random` is in [0, 1).
 Millis delay_after_success(Millis interval, const Hints& hints, double random);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 #include <optional>
 #include <vector>
 
@@ -65,19 +64,12 @@ bool has_directive(const HttpHeaders& headers, std::string_view header, std::str
   return found;
 }
 
-std::optional<WallTime> http_date(const std::string& text) {
-  std::tm parts{};
-  const char* end = strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  if (end == nullptr || *end != '\0') return std::nullopt;
-  return std::chrono::system_clock::from_time_t(timegm(&parts));
-}
-
 bool is_strong_date(const HttpHeaders& headers, WallTime now) {
   const std::string* modified = find_header(headers, "last-modified");
   if (modified == nullptr) return false;
   const std::string* date = find_header(headers, "date");
-  const auto changed = http_date(*modified);
-  const auto sent = date != nullptr ? http_date(*date) : std::optional(now);
+  const auto changed = parse_http_date(*modified);
+  const auto sent = date != nullptr ? parse_http_date(*date) : std::optional(now);
   return changed && sent && *sent - *changed >= Seconds(1);
 }
 

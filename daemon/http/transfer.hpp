@@ -107,6 +107,8 @@ class Transfer {
   std::string private_address_;           // one that we would not connect to
   std::optional<HttpError> own_refusal_;  // why one of our callbacks stopped it
   std::size_t header_bytes_ = 0;
+  bool in_head_ = false;                        // between a status line and the empty line
+  unsigned layers_ = 0;                         // of compression, around the body
   std::string cache_name_;                      // empty: nothing is kept of its answer
   std::shared_ptr<const CachedAnswer> cached_;  // asked whether it has changed
   HttpResponse response_;

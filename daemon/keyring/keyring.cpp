@@ -18,6 +18,7 @@ namespace restream {
 
 namespace {
 
+constexpr const char* default_config = "/etc/restream/restream.yaml";
 constexpr const char* default_master_key = "/etc/restream/master.key";
 constexpr const char* default_credential = "master";
 constexpr std::size_t memory_limit = 1024;  // the file that print_seen() fills has about 130 bytes
@@ -31,22 +32,6 @@ keys::FileOwner owner_of_memory(const std::filesystem::path& path) {
   return {geteuid(), getegid(), 0600};
 }
 
-// The memory, or nothing when there is none yet.
-std::expected<std::optional<Seen>, std::string> recall(const std::filesystem::path& path) {
-  keys::Owners owners = keys::default_owners();
-  owners.trusted.push_back(owner_of_memory(path).uid);
-  auto file = keys::open_private(path.string(), "the memory of the keystore", owners, keys::Check::private_file);
-  if (!file && file.error().kind == keys::KeysErrorKind::missing) return std::optional<Seen>{};
-  if (!file) return std::unexpected(file.error().message);
-  const auto text = keys::read_text(file->fd.get(), path.string(), memory_limit, keys::KeysErrorKind::damaged);
-  const auto seen = text ? parse_seen(*text) : std::nullopt;
-  if (!seen)
-    return std::unexpected(path.string() +
-                           ": what was remembered of the keystore is damaged. If the keystore is the right one, run "
-                           "`sudo restreamd --accept-rollback` once");
-  return seen;
-}
-
 // One source, chosen before anything is opened: a unit that hands over a credential does so because the file is root's.
 std::string master_key_of(const KeysConfig& config) {
   if (config.master_key) return *config.master_key;
@@ -58,17 +43,6 @@ std::string master_key_of(const KeysConfig& config) {
   return default_master_key;
 }
 
-// What to do about a keystore that does not open, where its own words leave that open.
-std::string advice(keys::KeysErrorKind kind, const keys::MasterKeySource& source, const std::string& file) {
-  if (kind != keys::KeysErrorKind::wrong_key) return {};
-  const bool credential = source.kind == keys::MasterKeySource::Kind::credential;
-  return ". Whether it and the master key belong together tells `sudo restream-keys --file " + keys::shell_word(file) +
-         (credential ? "" : " --master-key " + keys::shell_word(source.name)) + " verify`" +
-         (credential ? "; if they do, the service was started before a `restream-keys rekey`: restart it, because only "
-                       "then systemd hands it the new master key"
-                     : "");
-}
-
 // As one word of a shell command; in quotes only where it needs them.
 std::string word(const std::string& text) {
   constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:";
@@ -77,6 +51,22 @@ std::string word(const std::string& text) {
 
 // Whoever pastes it is in another directory than the daemon.
 std::string path_word(const std::filesystem::path& path) { return word(std::filesystem::absolute(path).string()); }
+
+std::string sudo() {
+  const auto service = keys::service_user();
+  return geteuid() == 0 || (service && service->uid == geteuid()) ? "sudo " : "";
+}
+
+// What to do about a keystore that does not open, where its own words leave that open.
+std::string advice(keys::KeysErrorKind kind, const keys::MasterKeySource& source, const std::filesystem::path& file) {
+  if (kind != keys::KeysErrorKind::wrong_key) return {};
+  const bool credential = source.kind == keys::MasterKeySource::Kind::credential;
+  return ". Whether it and the master key belong together tells `" + sudo() + "restream-keys --file " +
+         path_word(file) + (credential ? "" : " --master-key " + path_word(source.name)) + " verify`" +
+         (credential ? "; if they do, the service was started before a `restream-keys rekey`: restart it, because only "
+                       "then systemd hands it the new master key"
+                     : "");
+}
 
 }  // namespace
 
@@ -93,23 +83,27 @@ std::string set_command(const KeysConfig& config, const std::string& fetcher, co
   return keys_command(config) + " set " + word(fetcher) + " " + word(key);
 }
 
-Keyring::Keyring(KeysConfig config, const std::filesystem::path& state_directory)
-    : config_(std::move(config)), memory_(state_directory / "keystore.seen") {}
+std::string accept_command(const std::filesystem::path& config_file) {
+  return sudo() + "restreamd " + (config_file == default_config ? "" : "--config " + path_word(config_file) + " ") +
+         "--accept-rollback";
+}
+
+Keyring::Keyring(KeysConfig config, const std::filesystem::path& state_directory, std::filesystem::path config_file)
+    : config_(std::move(config)), memory_(state_directory / "keystore.seen"), config_file_(std::move(config_file)) {}
 
 std::expected<KeyValues, std::string> Keyring::read() {
   read_at_ = stamp_of(config_.file);
   if (!read_at_.there) return KeyValues{};
   auto opened = open();
   if (!opened) return std::unexpected(std::move(opened.error()));
-  const auto before = recall(memory_);
+  const auto before = recall();
   if (!before) return std::unexpected(before.error());
   if (*before) {
     if (**before == opened->seen) return std::move(opened->values);
     if (const std::string reason = rollback_reason(**before, opened->seen); !reason.empty())
-      return std::unexpected(
-          "keys.file: " + config_.file.string() + ": " + reason +
-          ". Bring back the newer one; or, if this one was put there on purpose, run `sudo restreamd "
-          "--accept-rollback` once");
+      return std::unexpected("keys.file: " + config_.file.string() + ": " + reason +
+                             ". Bring back the newer one; or, if this one was put there on purpose, run `" +
+                             accept_command(config_file_) + "` once");
   }
   if (auto kept = remember(opened->seen); !kept) return std::unexpected(std::move(kept.error()));
   return std::move(opened->values);
@@ -147,12 +141,27 @@ std::expected<Keyring::Opened, std::string> Keyring::open() const {
   if (!master) return std::unexpected("keys.master_key: " + master.error().message);
   const auto store = keys::open_keystore(config_.file.string(), *master, keys::default_owners());
   if (!store)
-    return std::unexpected("keys.file: " + store.error().message +
-                           advice(store.error().kind, *source, config_.file.string()));
+    return std::unexpected("keys.file: " + store.error().message + advice(store.error().kind, *source, config_.file));
   Opened opened{.values = {}, .seen = {.id = store->id, .gen = store->gen, .sha256 = store->sha256}};
   for (const auto& [fetcher, entry] : store->entries)
     for (const auto& [name, value] : entry) opened.values[fetcher][name] = value.view();
   return opened;
+}
+
+// The memory, or nothing when there is none yet.
+std::expected<std::optional<Seen>, std::string> Keyring::recall() const {
+  keys::Owners owners = keys::default_owners();
+  owners.trusted.push_back(owner_of_memory(memory_).uid);
+  auto file = keys::open_private(memory_.string(), "the memory of the keystore", owners, keys::Check::private_file);
+  if (!file && file.error().kind == keys::KeysErrorKind::missing) return std::optional<Seen>{};
+  if (!file) return std::unexpected(file.error().message);
+  const auto text = keys::read_text(file->fd.get(), memory_.string(), memory_limit, keys::KeysErrorKind::damaged);
+  const auto seen = text ? parse_seen(*text) : std::nullopt;
+  if (!seen)
+    return std::unexpected(memory_.string() +
+                           ": what was remembered of the keystore is damaged. If the keystore is the right one, run `" +
+                           accept_command(config_file_) + "` once");
+  return seen;
 }
 
 // A whole new file in the place of the old one: a crash leaves the one or the other.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "config/config.hpp"
@@ -21,10 +22,15 @@ std::string keys_command(const KeysConfig& config);
 // The whole command that sets a key of a fetcher.
 std::string set_command(const KeysConfig& config, const std::string& fetcher, const std::string& key);
 
+// The command that accepts a rollback for the daemon of that configuration. With sudo where root may do it for whom
+// this runs as: root believes no file of other users than the service's.
+std::string accept_command(const std::filesystem::path& config_file);
+
 class Keyring {
  public:
   // What was last read is remembered in `state_directory`/keystore.seen (0600; root gives it to the directory's owner).
-  Keyring(KeysConfig config, const std::filesystem::path& state_directory);
+  // `config_file` is for what the errors say.
+  Keyring(KeysConfig config, const std::filesystem::path& state_directory, std::filesystem::path config_file);
 
   // All keys. No file means no keys. The error is a sentence; it never holds a key.
   std::expected<KeyValues, std::string> read();
@@ -55,10 +61,12 @@ class Keyring {
     Seen seen;
   };
   [[nodiscard]] std::expected<Opened, std::string> open() const;
+  [[nodiscard]] std::expected<std::optional<Seen>, std::string> recall() const;
   [[nodiscard]] std::expected<void, std::string> remember(const Seen& seen) const;
 
   KeysConfig config_;
   std::filesystem::path memory_;
+  std::filesystem::path config_file_;
   Stamp read_at_;
 };
 

@@ -40,10 +40,13 @@ int hex_digit(char c) {
   return -1;
 }
 
-bool is_hex(std::string_view two, char c) {
-  return two.size() >= 2 && hex_digit(two[0]) >= 0 && hex_digit(two[1]) >= 0 &&
-         hex_digit(two[0]) * 16 + hex_digit(two[1]) == static_cast<int>(byte_of(c));
+// Of the first two digits; -1 when they are none.
+int hex_value(std::string_view two) {
+  if (two.size() < 2 || hex_digit(two[0]) < 0 || hex_digit(two[1]) < 0) return -1;
+  return hex_digit(two[0]) * 16 + hex_digit(two[1]);
 }
+
+bool is_hex(std::string_view two, char c) { return hex_value(two) == static_cast<int>(byte_of(c)); }
 
 // How many bytes at the start of `text` stand for `c`; 0: they do not.
 std::size_t width(std::string_view text, char c) {
@@ -53,24 +56,44 @@ std::size_t width(std::string_view text, char c) {
     if (is_hex(text.substr(1), c)) return 3;
   }
   if (text[0] == '\\' && text.size() > 1 && text[1] == c && (c == '"' || c == '\\' || c == '/')) return 2;
+  if (text.starts_with("\\u00") && byte_of(c) < 0x80 && is_hex(text.substr(4), c)) return 6;
   if (text[0] == c || (text[0] == '+' && c == ' ')) return 1;
   return 0;
 }
+
+// Where a text was cut: nothing, or the beginning of a sign that would have had more bytes.
+bool is_cut_off(std::string_view rest) {
+  return rest.empty() || (rest.size() < 3 && rest[0] == '%') || (rest.size() < 5 && rest.starts_with("%25")) ||
+         (rest.size() < 6 && rest[0] == '\\');
+}
+
+bool is_line_end(char c) { return byte_of(c) < 0x20 || c == 0x7f; }  // anything that a log makes a blank of
 
 }  // namespace
 
 Redactor::Redactor(const std::vector<std::string>& secrets) {
   for (const std::string& secret : secrets) {
-    if (secret.size() < least_size) continue;
-    add({.bytes = secret});
-    for (const std::string_view letters : {base64_letters, base64_url_letters})
-      for (std::size_t before = 0; before < 3; ++before)
-        add({.bytes = base64_core(secret, before, letters),
-             .letter_before = before != 0,
-             .letter_after = (before + secret.size()) % 3 != 0});
+    add_secret(secret);
+    // Whoever prints a key of several lines makes several lines of it, or blanks of the line ends.
+    if (std::ranges::none_of(secret, is_line_end)) continue;
+    for (auto begin = secret.begin(); begin != secret.end();) {
+      const auto end = std::find_if(begin, secret.end(), is_line_end);
+      add_secret({begin, end});
+      begin = std::find_if_not(end, secret.end(), is_line_end);
+    }
   }
   for (std::vector<Pattern>& same_start : patterns_)
     std::ranges::stable_sort(same_start, std::greater{}, [](const Pattern& one) { return one.bytes.text().size(); });
+}
+
+void Redactor::add_secret(std::string_view secret) {
+  if (secret.size() < least_size) return;
+  add({.bytes = std::string(secret)});
+  for (const std::string_view letters : {base64_letters, base64_url_letters})
+    for (std::size_t before = 0; before < 3; ++before)
+      add({.bytes = base64_core(secret, before, letters),
+           .letter_before = before != 0,
+           .letter_after = (before + secret.size()) % 3 != 0});
 }
 
 void Redactor::add(Pattern pattern) {
@@ -80,10 +103,13 @@ void Redactor::add(Pattern pattern) {
 
 std::size_t Redactor::match(const Pattern& pattern, std::string_view text) const {
   std::size_t at = 0;
+  std::size_t count = 0;
   for (const char c : pattern.bytes.text()) {
-    const std::size_t step = width(text.substr(at), c);
-    if (step == 0) return 0;
+    const std::string_view rest = text.substr(at);
+    const std::size_t step = width(rest, c);
+    if (step == 0) return count >= least_size && is_cut_off(rest) ? text.size() : 0;
     at += step;
+    ++count;
   }
   if (pattern.letter_after && at < text.size() && is_base64(text[at])) ++at;
   return at;
@@ -109,11 +135,12 @@ std::string Redactor::redact(std::string_view text) const {
     try_all(byte_of(rest[0]));
     if (rest[0] == '+') try_all(' ');
     if (rest[0] == '\\' && rest.size() > 1) try_all(byte_of(rest[1]));
+    if (rest.starts_with("\\u00") && hex_value(rest.substr(4)) >= 0)
+      try_all(static_cast<std::uint8_t>(hex_value(rest.substr(4))));
     if (rest[0] == '%') {
       const std::string_view digits = rest.substr(rest.substr(1).starts_with("25") && rest.size() >= 5 ? 3 : 1);
       for (const std::string_view two : {rest.substr(1), digits})
-        if (two.size() >= 2 && hex_digit(two[0]) >= 0 && hex_digit(two[1]) >= 0)
-          try_all(static_cast<std::uint8_t>(hex_digit(two[0]) * 16 + hex_digit(two[1])));
+        if (hex_value(two) >= 0) try_all(static_cast<std::uint8_t>(hex_value(two)));
     }
     if (longest == 0) {
       clean += text[at++];

@@ -19,8 +19,9 @@ class Redactor {
   explicit Redactor(const std::vector<std::string>& secrets);
 
   // `text` with every secret replaced by "[redacted]": as it is, percent-encoded once or twice (fully, partly, with '+'
-  // for a space), with the backslashes of JSON, in base64 and its URL-safe form, also in the middle of a longer text
-  // that was encoded as a whole ("user:secret").
+  // for a space), with the backslashes of JSON and ASCII as \u00XX, in base64 and its URL-safe form, also in the middle
+  // of a longer text that was encoded as a whole ("user:secret"). So is every line of a secret of several, and the
+  // beginning of one, of 8 characters or more, where the text ends in the middle of it.
   [[nodiscard]] std::string redact(std::string_view text) const;
 
  private:
@@ -30,6 +31,7 @@ class Redactor {
     bool letter_before = false;
     bool letter_after = false;
   };
+  void add_secret(std::string_view secret);
   void add(Pattern pattern);
   [[nodiscard]] std::size_t match(const Pattern& pattern, std::string_view text) const;
 

@@ -1,7 +1,9 @@
 // One character of UTF-8, for what reaches a terminal or a log. Pure.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace restream {
@@ -31,6 +33,20 @@ inline bool is_control_character(std::string_view character) {
   const auto first = static_cast<unsigned char>(character.front());
   return first < 0x20 || first == 0x7F ||
          (first == 0xC2 && character.size() == 2 && static_cast<unsigned char>(character[1]) < 0xA0);
+}
+
+// As text that no terminal obeys: a blank in place of every control character, save for line ends where `lines` says
+// so.
+inline std::string printable(std::string_view text, bool lines = false) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const std::string_view character = text.substr(0, std::max<std::size_t>(utf8_character_size(text), 1));
+    const bool stays = !is_control_character(character) || (lines && character == "\n");
+    out += stays ? character : " ";
+    text.remove_prefix(character.size());
+  }
+  return out;
 }
 
 }  // namespace restream

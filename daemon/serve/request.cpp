@@ -39,6 +39,13 @@ std::string_view Request::header(std::string_view name) const {
   return found == headers.end() ? std::string_view() : std::string_view(found->second);
 }
 
+std::string Request::list(std::string_view name) const {
+  std::string out;
+  for (const auto& [header, value] : headers)
+    if (header == name) (out += out.empty() ? "" : ", ") += value;
+  return out;
+}
+
 bool Request::has(std::string_view name) const {
   return std::ranges::any_of(headers, [&](const auto& one) { return one.first == name; });
 }

@@ -20,6 +20,8 @@ struct Request {
 
   // The first of that name; empty when there is none.
   [[nodiscard]] std::string_view header(std::string_view name) const;
+  // All of that name as one list, for those that may come in several headers.
+  [[nodiscard]] std::string list(std::string_view name) const;
   [[nodiscard]] bool has(std::string_view name) const;
   // Whether a list such as `Connection: keep-alive, Upgrade` holds the token, in whatever case.
   [[nodiscard]] bool lists(std::string_view name, std::string_view token) const;

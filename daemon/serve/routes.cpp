@@ -65,8 +65,8 @@ Answer document_answer(const Document& document, std::string_view if_none_match,
 }
 
 std::function<void(Document)> on_document(Loop& loop, const Request& request, const Reply& reply) {
-  return loop.on_loop<Document>([reply, tag = std::string(request.header("if-none-match"))](const Document& document) {
-    reply(document_answer(document, tag));
+  return loop.on_loop<Document>([reply, tags = request.list("if-none-match")](const Document& document) {
+    reply(document_answer(document, tags));
   });
 }
 
@@ -118,11 +118,10 @@ void answer_channel(Loop& loop, const Request& request, const Visitor& visitor, 
                                 "unknown query name '" + own.substr(0, 64) +
                                     "'; names that begin with '_' belong to restream, and it knows _since"));
   using Shared = std::shared_ptr<const Document>;
-  loop.feed().get_channel(
-      *name, std::move(query->params), visitor,
-      loop.on_loop<Shared>([reply, tag = std::string(request.header("if-none-match"))](const Shared& document) {
-        reply(document_answer(*document, tag, document));
-      }));
+  loop.feed().get_channel(*name, std::move(query->params), visitor,
+                          loop.on_loop<Shared>([reply, tags = request.list("if-none-match")](const Shared& document) {
+                            reply(document_answer(*document, tags, document));
+                          }));
 }
 
 void answer_fetcher(Loop& loop, const Request& request, const Visitor& visitor, const Reply& reply) {

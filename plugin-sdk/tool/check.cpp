@@ -6,6 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "ops/utf8.hpp"
 #include "tool/examination.hpp"
 #include "tool/key_source.hpp"
 #include "tool/trial.hpp"
@@ -18,7 +19,7 @@ namespace {
 constexpr std::size_t most_channels = 6;
 
 int complain(int code, const std::string& message) {
-  std::fprintf(stderr, "restream-plugin: %s\n", message.c_str());
+  std::fprintf(stderr, "restream-plugin: %s\n", printable(message).c_str());
   return code;
 }
 
@@ -100,7 +101,7 @@ bool hangs(const Section& section) {
 }
 
 int finish(const Report& report, bool json) {
-  const std::string text = json ? json_of(report) : text_of(report);
+  const std::string text = json ? json_of(report) : printable(text_of(report), true);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return report.findings() == 0 ? exit_fine : exit_fault;
 }

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <vector>
 
+#include "keys/files.hpp"
 #include "tool/try.hpp"
 
 namespace restream::tool {
@@ -22,10 +23,24 @@ int complain(int code, const std::string& message) {
   return code;
 }
 
+// Where restream is installed, or its build tree.
+fs::path prefix() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
+
 // share/restream/template beside bin/, installed as in the build tree.
 fs::path template_folder(const std::string& language) {
-  const fs::path self = fs::read_symlink("/proc/self/exe");
-  return self.parent_path().parent_path() / "share" / "restream" / "template" / (language == "c++" ? "cpp" : language);
+  return prefix() / "share" / "restream" / "template" / (language == "c++" ? "cpp" : language);
+}
+
+// As one word of a shell command; in quotes only where it needs them.
+std::string word(const std::string& text) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/=";
+  return text.find_first_not_of(plain) == text.npos ? text : keys::shell_word(text);
+}
+
+// What tells CMake where the SDK is, where it would not look.
+std::string prefix_option() {
+  const bool found = prefix() == "/usr" || prefix() == "/usr/local";
+  return found ? "" : " " + word("-DCMAKE_PREFIX_PATH=" + prefix().string());
 }
 
 // What the daemon takes for a fetcher's name, and what languages can make an identifier of.
@@ -123,9 +138,9 @@ int run_new(const ProjectOptions& options) {
     return complain(exit_fault, error.what());
   }
   std::printf(
-      "\nBuild it and run its test:\n\n  cd %s\n  cmake -S . -B build && cmake --build build && ctest --test-dir "
+      "\nBuild it and run its test:\n\n  cd %s\n  cmake -S . -B build%s && cmake --build build && ctest --test-dir "
       "build\n",
-      to.c_str());
+      word(to.string()).c_str(), prefix_option().c_str());
   return exit_fine;
 }
 

@@ -6,6 +6,7 @@
 
 #include "channel/frame.hpp"
 #include "diff/diff.hpp"
+#include "ops/utf8.hpp"
 #include "tool/trial.hpp"
 #include "tool/watch.hpp"
 
@@ -15,7 +16,8 @@ using json = nlohmann::ordered_json;
 
 namespace {
 
-void print(std::FILE* to, const std::string& line) { std::fprintf(to, "%s\n", line.c_str()); }
+// For people, and so for terminals: plugins and APIs have their words in it.
+void print(std::FILE* to, const std::string& line) { std::fprintf(to, "%s\n", printable(line).c_str()); }
 
 std::string millis(std::chrono::microseconds time) {
   return std::to_string(time.count() / 1000) + "." + std::to_string(time.count() / 100 % 10) + " ms";
@@ -113,7 +115,7 @@ void print_json(const Trial& trial, const Poll& poll, std::chrono::microseconds 
     out.append(R"(,"item":)").append(trial.redact(item.json)).append("}");
     separator = ",";
   }
-  print(stdout, out + "]}");
+  std::printf("%s]}\n", out.c_str());
 }
 
 int complain(const TrialProblem& problem) {

@@ -7,6 +7,7 @@
 
 #include "channel/committer.hpp"
 #include "channel/frame.hpp"
+#include "ops/utf8.hpp"
 #include "store/memory_store.hpp"
 
 namespace restream::tool {
@@ -99,8 +100,9 @@ int watch(Trial& trial, const TryOptions& options) {
   unsigned failures = 0;
   bool failed = false;
   for (std::uint64_t polls = 1;; ++polls) {
-    const Poll poll = trial.poll([](const Exchange& one) { std::fprintf(stderr, "%s\n", exchange_text(one).c_str()); });
-    for (const BenchLine& line : poll.lines) std::fprintf(stderr, "plugin: %s\n", line.text.c_str());
+    const Poll poll =
+        trial.poll([](const Exchange& one) { std::fprintf(stderr, "%s\n", printable(exchange_text(one)).c_str()); });
+    for (const BenchLine& line : poll.lines) std::fprintf(stderr, "plugin: %s\n", printable(line.text).c_str());
     std::optional<Failure> failure = poll.failure;
     if (!failure) failure = told.commit(poll);
     failed = failure.has_value();

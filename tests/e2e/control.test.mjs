@@ -1,10 +1,10 @@
 // restreamctl and a running daemon: what an operator sees and does.
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BUILD, eventually, Process, run, startDaemon, startUpstream } from "./harness.mjs";
+import { BUILD, eventually, Process, run, startDaemon, startUpstream, temporaryFolder } from "./harness.mjs";
 
 const upstream = await startUpstream();
 const daemon = await startDaemon({ upstream, config: { fetchers: { list: { poll_interval: "1h" } } } });
@@ -85,6 +85,23 @@ test("a plugin that is held is released, and one that is not held is left alone"
   assert.match((await ctl("release", "nobody")).err, /no fetcher 'nobody'/);
 });
 
+test("what a plugin says of itself is shown as text: it steers no terminal, and a pasted hint runs nothing of it", async () => {
+  const rude = await startDaemon({ plugins: ["rude-key", "rude-words"] });
+  const path = join(rude.config.state.directory, "control.sock");
+  const { out, err, code } = await run(join(BUILD, "bin/restreamctl"), ["--socket", path, "status"]);
+  assert.equal(code, 0, err);
+  assert.doesNotMatch(out, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  assert.match(out, /^rude-words .*must be an object$/m);
+  const [, hint] = /^rude-key .*set its key: (.*)$/m.exec(out);
+  assert.match(hint, / set rude-key /);
+  const folder = temporaryFolder();
+  const pasted = await run("sh", ["-c", `cd ${folder}; PATH=${BUILD}/bin:$PATH; ${hint} < /dev/null`]);
+  assert.equal(pasted.code, 2, pasted.err);
+  assert.match(pasted.err, /the key's name breaks the rule/);
+  assert.deepEqual(readdirSync(folder), []);
+  await rude.stop();
+});
+
 test("reload says what was read", async () => {
   const { code, out } = await ctl("reload");
   assert.equal(code, 0);
@@ -97,6 +114,9 @@ test("a channel whose name cannot be said in JSON is refused, also where a messa
     assert.equal(refused.code, 1, refused.err);
     assert.match(refused.err, /UTF-8|unknown param/);
   }
+  // Bytes that are no text at all, as a mistyped locale makes them.
+  const odd = await run("sh", ["-c", `exec "$0" --socket "$1" poll "$(printf 'list?name=\\377')"`, join(BUILD, "bin/restreamctl"), socket]);
+  assert.equal(odd.code, 1, odd.err);
   assert.equal((await ctl("status")).code, 0);
 });
 
@@ -120,7 +140,13 @@ test("without a daemon, and with wrong words, it says what to do", async () => {
   const nobody = await run(join(BUILD, "bin/restreamctl"), ["--socket", "/tmp/no-such-socket", "status"]);
   assert.equal(nobody.code, 1);
   assert.match(nobody.err, /restreamd is not running/);
-  assert.equal((await ctl("dance")).code, 2);
+  // --socket may stand where the hint makes people put it: at the end.
+  const atEnd = await run(join(BUILD, "bin/restreamctl"), ["status", "--socket", socket]);
+  assert.equal(atEnd.code, 0, atEnd.err);
+  const dance = await ctl("dance");
+  assert.equal(dance.code, 2);
+  assert.match(dance.err, /there is no command 'dance'/);
+  assert.match((await ctl()).err, /say what to do: status, poll, /);
   assert.equal((await ctl("poll")).code, 2);
   await daemon.stop();
   assert.match((await ctl("status")).err, /is not running/);

@@ -63,6 +63,13 @@ describe("what is installed", { skip: SLOWNESS > 1 && "a sanitized host wants sa
     });
   }
 
+  test("what \"new\" says to do next does it when it is pasted, wherever restream and the project are", async () => {
+    const told = await succeed("sh", ["-c", `cd ${folder} && ${tool} new tides-pasted --language c --directory "my tides"`]);
+    const [, pasted] = /Build it and run its test:\n\n((?:  .*\n)+)/.exec(told);
+    const tested = await succeed("sh", ["-ec", `cd ${folder}\n${pasted}`]);
+    assert.match(tested, /100% tests passed, 0 tests failed out of 2/);
+  });
+
   test("the example of docs/fetchers.md is what it says: it builds, gives its items, and passes the check", async () => {
     const page = readFileSync(fileURLToPath(new URL("../../docs/fetchers.md", import.meta.url)), "utf8");
     const [, file, source] = /^`(\w+\.cpp)`, all of it:\n\n```cpp\n([^]*?)^```$/m.exec(page);

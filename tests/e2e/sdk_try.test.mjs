@@ -53,6 +53,19 @@ describe("restream-plugin try", async () => {
     assert.ok(!out.includes("not-the-right-key"));
   });
 
+  test("an API's words are shown as text: they steer no terminal", async () => {
+    const file = join(folder, "rude.json");
+    const url = "https://api.twitter.com/2/tweets/1?tweet.fields=author_id%2Ccreated_at%2Clang%2Cpublic_metrics";
+    const rude = "\u001b]0;rude\u0007 \u009b31m \u007f\nwords";
+    for (const body_json of [{ errors: [{ type: "x", detail: rude }] }, { data: { id: "1", text: rude } }]) {
+      const exchanges = [{ request: { url }, response: { status: 200, headers: { "x-rude": rude }, body_json } }];
+      writeFileSync(file, JSON.stringify({ restream_recording: 1, fetcher: "twitter-status", params: { id: "1" }, exchanges }));
+      const { out, err } = await tool("try", pluginFile("twitter-status"), "--replay", file);
+      assert.match(out, /^(failed .*|\{"id":"1".*)rude[^\n]*words/m, err);
+      assert.doesNotMatch(out + err, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    }
+  });
+
   test("the daemon's rules hold: no private address, no other origin", async () => {
     const { code, out } = await fetchNyt("--keys", KEYS, "--origin", upstream.url);
     assert.equal(code, 1);

@@ -61,8 +61,8 @@ TEST_CASE("unknown keys are refused with the nearest known one") {
 
 TEST_CASE("what is not a mapping of sections is refused") {
   check_refused({
-      {"- a\n- b\n", 1, "must be a mapping"},
-      {"just words\n", 1, "must be a mapping, not just words"},
+      {"- a\n- b\n", 1, "the configuration must be a mapping, not a list"},
+      {"just words\n", 1, "the configuration must be a mapping, not just words"},
       {"\nlisten: 8080\n", 2, "listen must be a mapping, not 8080"},
       {"listen:\n  - port: 1\n", 2, "listen must be a mapping, not a list"},
       {"fetchers: [nyt-top]\n", 1, "fetchers must be a mapping, not a list"},

@@ -64,6 +64,12 @@ TEST_CASE("times are RFC 3339, with a zone") {
   }
 }
 
+TEST_CASE("a token that expires in the year 9999 is good until then") {
+  const WallTime expires_at = *accept(expires("9999-12-31T23:59:59Z"))[0].expires;
+  CHECK(expires_at > std::chrono::sys_days(std::chrono::year(2200) / 1 / 1));
+  CHECK(*accept(expires("0000-01-01T00:00:00Z"))[0].expires < std::chrono::sys_days(std::chrono::year(1970) / 1 / 2));
+}
+
 TEST_CASE("a mistake in the list is refused with its line") {
   CHECK(mentions(refuse("tokens: []\n"), "t.yaml:1: a list of tokens is expected"));
   CHECK(mentions(refuse("- {name: a, sha256: " + zeros + "}\n- {name: b}\n"), "t.yaml:2: token 2: needs 'sha256'"));

@@ -168,6 +168,11 @@ TEST_CASE("limits are read in all the ways in which APIs write them") {
   said = read_api_quota({{"x-rate-limit-remaining", "0"}, {"x-rate-limit-reset", "1800000060000"}}, wall);
   CHECK(left(said) == 0);
   CHECK(renews(said) == 60s);
+  for (const char* far : {"1800000060000000000", "9223372036854775807", "9300000000000", "18446744073709551615"}) {
+    INFO(far);  // nanoseconds, perhaps, or nonsense: not "at once"
+    said = read_api_quota({{"x-ratelimit-remaining", "0"}, {"x-ratelimit-reset", far}}, wall);
+    CHECK(said.renews_in == 24h);
+  }
   said = read_api_quota({{"ratelimit-limit", "100, 100;w=60"}, {"ratelimit-remaining", "5"}, {"ratelimit-reset", "7"}},
                         wall);
   CHECK(said.limit == 100U);

@@ -2,6 +2,7 @@
 
 #include "fetch/schedule.hpp"
 #include "fetch/timetable.hpp"
+#include "http/text.hpp"
 
 using namespace restream;
 using namespace std::chrono_literals;
@@ -58,6 +59,35 @@ TEST_CASE("hints are read from headers, as seconds or as dates, and are at most 
   CHECK_FALSE(read_hints({{"cache-control", "s-maxage=300, max-age-of=5"}}, now).fresh_for);
   CHECK(read_hints({{"cache-control", "no-store"}}, now).fresh_for == std::nullopt);
   CHECK(read_hints({{"expires", "Sun, 06 Nov 1994 08:59:37 GMT"}}, now).fresh_for == 600s);
+}
+
+TEST_CASE("a date beyond what a clock can hold is a day away, and not in the past") {
+  const WallTime now = *parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT");
+  for (const char* year : {"2262", "2263", "2500", "5000", "9999"}) {
+    const std::string date = "Fri, 31 Dec " + std::string(year) + " 23:59:59 GMT";
+    INFO(date);
+    CHECK(read_hints({{"retry-after", date}}, now).retry_after == 24h);
+    CHECK(read_hints({{"expires", date}}, now).fresh_for == 24h);
+    CHECK(read_hints({{"expires", date}, {"date", "Sun, 06 Nov 1994 08:49:37 GMT"}}, now).fresh_for == 24h);
+  }
+  CHECK(read_hints({{"expires", "Sat, 01 Jan 0000 00:00:00 GMT"}}, now).fresh_for == 0s);
+  CHECK(read_hints({{"expires", "Sun, 06 Nov 1994 08:59:37 GMT"}, {"date", "Fri, 31 Dec 9999 23:59:59 GMT"}}, now)
+            .fresh_for == 0s);
+}
+
+TEST_CASE("the two older forms of a date are read as well") {
+  const WallTime now = *parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT");
+  CHECK(parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT") == now);
+  CHECK(parse_http_date("Sun Nov  6 08:49:37 1994") == now);
+  CHECK(read_hints({{"retry-after", "Sunday, 06-Nov-94 08:50:37 GMT"}}, now).retry_after == 60s);
+  CHECK_FALSE(parse_http_date("Sunday, 06-Nov-94"));
+  CHECK_FALSE(parse_http_date("Sun Nov  6 08:49:37 1994 and more"));
+}
+
+TEST_CASE("max-age counts in whichever of several Cache-Control headers it stands") {
+  const WallTime now = *parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT");
+  CHECK(read_hints({{"cache-control", "private"}, {"cache-control", "max-age=300"}}, now).fresh_for == 300s);
+  CHECK(read_hints({{"cache-control", "max-age=300"}, {"cache-control", "no-transform"}}, now).fresh_for == 300s);
 }
 
 TEST_CASE("a first poll comes at once unless something still runs") {

@@ -203,3 +203,31 @@ TEST_CASE("a channel that waits for a plugin is told when that takes more than f
     CHECK(world.heard.back() == "news?section=home live ");
   }
 }
+
+TEST_CASE("a key that an API or a plugin repeats is struck out of the message, wherever the message is cut") {
+  const std::string key = "k-123456789-abcdefghijklmnopqrstuvwxyz";
+  const auto leaks = [&](const std::string& message) { return message.find(key.substr(0, 5)) != std::string::npos; };
+  for (std::size_t before = 250; before < 310; ++before) {
+    INFO(before);
+    const std::string words = std::string(before, '.') + key + " is not valid";
+    World world;
+    world.log.set_secrets({key});
+    world.begin();
+    world.answer("{}");
+    world.commit({.kind = Verdict::api_error, .status = 400, .problem = words});
+    CHECK_FALSE(leaks(world.last.message));
+    next_call(world);
+    PluginReply reply;
+    reply.kind = PluginReply::Kind::returned;
+    reply.code = RESTREAM_FAILED;
+    reply.last_line = words;
+    world.take_call().done(reply);
+    CHECK_FALSE(leaks(world.last.message));
+    next_call(world);
+    reply.kind = PluginReply::Kind::crashed;
+    reply.problem = words;
+    world.take_call().done(std::move(reply));
+    CHECK_FALSE(leaks(world.last.message));
+    for (const auto& [level, logged] : world.lines) CHECK_FALSE(leaks(logged));
+  }
+}

@@ -27,12 +27,8 @@ struct World {
   World() : World(FetcherSettings{.name = "news", .plugin = "news"}) {}
   explicit World(FetcherSettings settings)
       : book(settings.quota ? count() : nullptr),
-        fetcher(std::move(settings), core.clock(), core.loop(), [this] { return random(); }, log(), hooks()) {
+        fetcher(std::move(settings), core.clock(), core.loop(), [this] { return random(); }, log, hooks()) {
     fetcher.set_keys({{"api-key", "k-123456789"}});
-  }
-
-  Log log() {
-    return Log([this](LogLevel level, const std::string& line) { lines.emplace_back(level, line); }, LogLevel::info);
   }
 
   std::unique_ptr<QuotaBook> count() {
@@ -130,6 +126,7 @@ struct World {
   std::vector<std::string> idle;
   std::vector<std::string> cancelled;
   std::vector<std::pair<LogLevel, std::string>> lines;  // of the log
+  Log log{[this](LogLevel level, const std::string& line) { lines.emplace_back(level, line); }, LogLevel::info};
   Status last;
   Schedule kept;
   int settled = 0;

@@ -54,7 +54,7 @@ struct World {
     KeysConfig config;
     config.file = file;
     config.master_key = master.string();
-    return {config, folder / "state"};
+    return {config, folder / "state", "/etc/restream/restream.yaml"};
   }
   [[nodiscard]] struct stat memory() const {
     struct stat found{};
@@ -102,6 +102,24 @@ TEST_CASE(
   CHECK(set_command({}, "odd", "a key; `reboot`") == "restream-keys set odd 'a key; `reboot`'");
 }
 
+TEST_CASE("the command that accepts a rollback names the configuration where it is elsewhere, and the user who may") {
+  if (geteuid() != 0) {
+    WARN("only root can try it");
+    return;
+  }
+  CHECK(accept_command("/etc/restream/restream.yaml") == "sudo restreamd --accept-rollback");
+  CHECK(accept_command("/srv/my own.yaml") == "sudo restreamd --config '/srv/my own.yaml' --accept-rollback");
+  CHECK(accept_command("mine.yaml") ==
+        "sudo restreamd --config " + (fs::current_path() / "mine.yaml").string() + " --accept-rollback");
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0)
+    _exit(setuid(nobody) == 0 && accept_command("/srv/a") == "restreamd --config /srv/a --accept-rollback" ? 0 : 1);
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+
 TEST_CASE("what root accepts, the daemon's own user can read") {
   if (geteuid() != 0) {
     WARN("only root can try it");
@@ -141,19 +159,19 @@ TEST_CASE("a wrong master key: what tells, and that systemd hands over a new one
     KeysConfig config;
     config.file = world.file;
     config.master_key = source;
-    const auto read = Keyring(config, world.folder / "state").read();
+    const auto read = Keyring(config, world.folder / "state", {}).read();
     REQUIRE_FALSE(read);
     return read.error();
   };
   std::ofstream(world.master) << std::string(32, 'k');
   const std::string of_file = error_with(world.master.string());
-  CHECK_THAT(of_file, Catch::Contains("restream-keys --file '" + world.file.string() + "' --master-key '" +
-                                      world.master.string() + "' verify`"));
+  CHECK_THAT(of_file, Catch::Contains("restream-keys --file " + world.file.string() + " --master-key " +
+                                      world.master.string() + " verify`"));
   CHECK_THAT(of_file, !Catch::Contains("systemd"));
 
   REQUIRE(setenv("CREDENTIALS_DIRECTORY", world.folder.c_str(), 1) == 0);
   const std::string of_credential = error_with("credential:master.key");
   unsetenv("CREDENTIALS_DIRECTORY");
-  CHECK_THAT(of_credential, Catch::Contains("restream-keys --file '" + world.file.string() + "' verify`"));
+  CHECK_THAT(of_credential, Catch::Contains("restream-keys --file " + world.file.string() + " verify`"));
   CHECK_THAT(of_credential, Catch::Contains("before a `restream-keys rekey`: restart it"));
 }

@@ -62,6 +62,12 @@ TEST_CASE("the commands that it advises are about the same keystore and master k
   CHECK(has(missing.err, "`" + same + "init` makes one"));
   CHECK(has(with({"init"}).out, "Next: " + same + "set FETCHER KEY\n"));
   CHECK(has(with({"rm", "nyt-top", "api-key"}).err, "`" + same + "list` shows what it has"));
+  // init would refuse that keystore, or make another one elsewhere: nothing but the key's copy helps.
+  std::filesystem::remove(dir / "master.key");
+  const Outcome no_key = with({"list"});
+  CHECK(no_key.code == 9);
+  CHECK(has(no_key.err, "/master.key does not exist. Bring back your copy of it: nothing else opens the keystore"));
+  CHECK_FALSE(has(no_key.err, "init"));
   const Outcome elsewhere = run({.arguments = {"list", "--file", dir / "none"}});
   CHECK(has(elsewhere.err, "`restream-keys --file '" + dir.path + "/none' init` makes one"));
 }

@@ -90,6 +90,20 @@ TEST_CASE("what is typed at the terminal is not shown") {
   CHECK(store.get("nyt-top", "api-key") == kSecret);
 }
 
+TEST_CASE("a value of several lines that is pasted at the terminal is refused, not cut to its first line") {
+  const Store store;
+  for (const char* pasted : {"-----BEGIN KEY-----\nZx9-very-secret\n-----END KEY-----", "Zx9-very-secret\n"}) {
+    const AtTerminal set = run_at_terminal(store.arguments({"set", "nyt-top", "api-key"}), {pasted});
+    INFO(set.out);
+    CHECK(set.code == 2);
+    CHECK(set.shows);
+    CHECK(has(set.out, "more than one line came"));
+    CHECK(has(set.out, "standard input"));
+    CHECK_FALSE(has(set.out, "secret"));
+    CHECK(store.run({"get", "nyt-top", "api-key", "--reveal"}).code == 3);
+  }
+}
+
 TEST_CASE("a new passphrase is asked for twice; two that differ make nothing") {
   const TempDir dir;
   const AtTerminal differ = run_at_terminal(with_passphrase(dir, {"init"}), {"one phrase", "another"});

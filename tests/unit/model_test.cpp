@@ -70,6 +70,17 @@ TEST_CASE("a pattern is compiled once, not for each value that it is asked about
   CHECK(Clock::now() - begin - three < 100 * three);
 }
 
+TEST_CASE("a pattern that takes more memory than any param needs is none") {
+  for (const char* fine : {"\\pL{1,100}", "(\\pL{1,20} ){1,3}|[a-z]+", "[a-z0-9]{1,1000}", "(a+)+b"}) {
+    INFO(fine);
+    CHECK(Pattern(fine).problem().empty());
+  }
+  for (const char* large : {"\\pL{255}", "[\\pL\\pN]{1,200}", "((a{1,9}b){9}c){9}\\pL{200}"}) {
+    INFO(large);
+    CHECK_THAT(Pattern(large).problem(), Catch::Contains("too large"));
+  }
+}
+
 TEST_CASE("a query is decoded, and names with an underscore are the daemon's own") {
   const auto query = parse_query("section=books%2Freview&_since=a%3A1&plus=a+b&empty=");
   REQUIRE(query);

@@ -183,6 +183,43 @@ TEST_CASE("the longer of two secrets that begin alike is redacted whole") {
   CHECK(log.redact("x abcdefgh-and-more y abcdefgh z") == "x [redacted] y [redacted] z");
 }
 
+TEST_CASE("a secret is redacted with its signs as JSON's numbers, as many an API writes them") {
+  const Log log = Log::none();
+  log.set_secrets({"Zm9vYmFyYmF6cXV4==", "<a&b='c'>"});
+  CHECK(log.redact(R"({"error":"bad key Zm9vYmFyYmF6cXV4\u003d\u003d"})") == R"({"error":"bad key [redacted]"})");
+  CHECK(log.redact(R"(x \u003ca\u0026b\u003D\u0027c\u0027\u003E y)") == "x [redacted] y");
+  CHECK(log.redact(R"(x \u003ca\u0026b\u003D\u0027c\u0027\u00)") == "x [redacted]");
+  CHECK(log.redact(R"(x \u003ca\u0026b\u003D y)") == R"(x \u003ca\u0026b\u003D y)");
+}
+
+TEST_CASE("a secret of several lines is redacted line by line, too, however their ends were written") {
+  const Log log = Log::none();
+  log.set_secrets({"-----BEGIN KEY-----\nMIIEvQIBADANBgkq\r\nhkiG9w0BAQEFAASC\n-----END KEY-----\n"});
+  CHECK(log.redact("MIIEvQIBADANBgkq") == "[redacted]");
+  for (const std::string end : {"\n", " ", "\\n", "\\r\\n", "  "}) {
+    const std::string clean = log.redact("a MIIEvQIBADANBgkq" + end + "hkiG9w0BAQEFAASC" + end + "b");
+    INFO(clean);
+    CHECK(clean == "a [redacted]" + end + "[redacted]" + end + "b");
+  }
+  log.set_secrets({"two\nlines"});
+  CHECK(log.redact("two\nlines, or two lines") == "[redacted], or two lines");
+}
+
+TEST_CASE("the beginning of a secret is redacted where a text was cut in the middle of it") {
+  const Log log = Log::none();
+  const std::string secret = "pässwörd+ =&?-and-more";
+  const std::string encoded = "p%C3%A4ssw%C3%B6rd%2B%20%3D%26%3F-and-more";
+  log.set_secrets({secret});
+  for (const std::string& form : {secret, encoded, base64(secret, false)}) {
+    for (std::size_t size = form == encoded ? 23 : 12; size <= form.size(); ++size) {
+      INFO(form.substr(0, size));
+      CHECK(log.redact("key=" + form.substr(0, size)) == "key=[redacted]");
+    }
+  }
+  CHECK(log.redact("päss") == "päss");
+  CHECK(log.redact("pässwörd+ and more") == "pässwörd+ and more");
+}
+
 TEST_CASE("many threads log whole lines while the secrets change") {
   Lines lines;
   const Log log = lines.log();
