@@ -52,7 +52,8 @@ void PollPlan::compare(Store& store, const std::vector<SlicedItem>& items, WallT
   std::vector<Candidate> candidates;
   for (const SlicedItem& item : items) {
     if (item.seen) continue;  // and it was there at the last poll, so it is not back either
-    KnownItem state{.raw = fingerprint_bytes(item.json), .content = {}, .missing = 0, .left = {}};
+    KnownItem state{
+        .raw = fingerprint_bytes(item.json), .content = {}, .missing = 0, .rules = rules_number, .left = {}};
     const auto found = channel->known.find(item.id);
     const KnownItem* before = found == channel->known.end() ? nullptr : &found->second;
     if (before != nullptr && before->raw == state.raw) {
@@ -62,7 +63,8 @@ void PollPlan::compare(Store& store, const std::vector<SlicedItem>& items, WallT
     }
     ParsedItem parsed(item.json);
     state.content = parsed.content(rules->diff);
-    if (before != nullptr && before->content == state.content) {
+    // A content that is by other rules says nothing: then only the told item can say what changed.
+    if (before != nullptr && before->rules == rules_number && before->content == state.content) {
       set(item.id, state);
       continue;
     }
@@ -79,8 +81,6 @@ void PollPlan::tell_changes(Store& store, std::vector<Candidate>& candidates, Wa
   for (const Candidate& candidate : candidates) {
     if (candidate.before != nullptr) ids.push_back(candidate.item->id);
   }
-  // The content fingerprints that are kept may come from other rules; then only the told items can say what changed.
-  const bool new_rules = channel->rules != rules;
   const auto told = store.items(write.channel, ids);
   for (const Candidate& candidate : candidates) {
     const SlicedItem& item = *candidate.item;
@@ -90,7 +90,8 @@ void PollPlan::tell_changes(Store& store, std::vector<Candidate>& candidates, Wa
       set(item.id, candidate.now, item.json);
       continue;
     }
-    const bool same = new_rules && content_fingerprint(before->second, rules->diff) == candidate.now.content;
+    const bool other_rules = candidate.before->rules != rules_number;
+    const bool same = other_rules && content_fingerprint(before->second, rules->diff) == candidate.now.content;
     Patches patches = same ? Patches{} : candidate.parsed.patches_from(before->second);
     if (same || patches.forward == "[]") {
       set(item.id, candidate.now);

@@ -149,6 +149,31 @@ TEST_CASE("Rules that change do not make items look changed") {
   CHECK(bench.tell(R"({"id":"a","n":2,"views":4})") == Told{"updated a"});
 }
 
+TEST_CASE("Rules that changed polls ago do not make items look changed either") {
+  Bench bench;
+  bench.poll(R"({"id":"a","n":1,"views":1},{"id":"b","n":1,"views":1})");
+  if (GENERATE(false, true)) bench.restart();
+  auto ignoring = rules(false);
+  ignoring->diff.ignore = {"/views"};
+  bench.with = ignoring;
+  CHECK(bench.tell(R"({"id":"a","n":1,"views":1},{"id":"b","n":1,"views":1})") == Told{});
+  CHECK(bench.tell(R"({"id":"a","n":1,"views":2},{"id":"b","n":1,"views":1})") == Told{});
+  CHECK(bench.tell(R"({"id":"a","n":1,"views":3},{"id":"b","n":2,"views":2})") == Told{"updated b"});
+  bench.store.item_reads = 0;
+  CHECK(bench.tell(R"({"id":"a","n":1,"views":4},{"id":"b","n":2,"views":3})") == Told{});
+  CHECK(bench.store.item_reads == 0);
+}
+
+TEST_CASE("A field that is ignored no more is told when it goes") {
+  Bench bench;
+  auto ignoring = rules(false);
+  ignoring->diff.ignore = {"/views"};
+  bench.with = ignoring;
+  bench.poll(R"({"id":"a","views":1})");
+  bench.with = rules(false);
+  CHECK(bench.tell(R"({"id":"a"})") == Told{"updated a"});
+}
+
 TEST_CASE("A list that is empty from the start is a good poll") {
   Bench bench;
   const PollOutcome outcome = bench.poll("");
