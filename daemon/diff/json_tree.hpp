@@ -36,6 +36,8 @@ const JsonNode* find_member(const JsonNode& object, std::string_view name);
 
 // Equal values, whatever the order of members, the escapes, and the way numbers are written (1, 1.0, 10e-1).
 bool same_value(const JsonNode& a, const JsonNode& b);
+// Adds to `work` what it took: some nanoseconds each.
+bool same_value(const JsonNode& a, const JsonNode& b, std::size_t& work);
 
 // What goes between the quotes of a JSON string.
 void write_escaped(std::string_view text, std::string& out);
