@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint32_t polls_until_removed = 2;
 constexpr std::chrono::hours forgotten_together{1};
 constexpr std::size_t candidates_at_once = 256;  // parsed items, and told bytes, in memory
+constexpr std::size_t candidate_bytes_at_once = 4U << 20U;
 
 using Ids = std::unordered_set<std::string_view>;
 using Items = std::unordered_map<std::string, std::string>;
@@ -50,6 +51,7 @@ void PollPlan::set(const std::string& id, const KnownItem& known, std::optional<
 // What the result holds: new and updated items.
 void PollPlan::compare(Store& store, const std::vector<SlicedItem>& items, WallTime now) {
   std::vector<Candidate> candidates;
+  std::size_t bytes = 0;  // of those
   for (const SlicedItem& item : items) {
     if (item.seen) continue;  // and it was there at the last poll, so it is not back either
     KnownItem state{
@@ -69,7 +71,10 @@ void PollPlan::compare(Store& store, const std::vector<SlicedItem>& items, WallT
       continue;
     }
     candidates.push_back(Candidate{.item = &item, .parsed = std::move(parsed), .now = state, .before = before});
-    if (candidates.size() == candidates_at_once) tell_changes(store, candidates, now);
+    bytes += item.json.size();
+    if (candidates.size() < candidates_at_once && bytes < candidate_bytes_at_once) continue;
+    tell_changes(store, candidates, now);
+    bytes = 0;
   }
   tell_changes(store, candidates, now);
 }

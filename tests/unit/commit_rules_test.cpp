@@ -103,6 +103,18 @@ TEST_CASE("Before-states are read only for items that changed") {
   CHECK(bench.store.items_read == 1);
 }
 
+TEST_CASE("Of large items that changed only a few are in memory at once") {
+  Bench bench;
+  const auto large = [](const std::string& id, char content) {
+    return R"({"id":")" + id + R"(","t":")" + std::string(3'000'000, content) + R"("})";
+  };
+  bench.poll(large("a", 'x') + "," + large("b", 'x') + "," + large("c", 'x') + "," + large("d", 'x'));
+  CHECK(bench.tell(large("a", 'y') + "," + large("b", 'y') + "," + large("c", 'y') + "," + large("d", 'y')) ==
+        Told{"updated a", "updated b", "updated c", "updated d"});
+  CHECK(bench.store.item_reads == 2);
+  CHECK(bench.store.items_read == 4);
+}
+
 TEST_CASE("A patch applies to the item that was told last") {
   Bench bench;
   auto ignoring = rules(false);
