@@ -14,6 +14,7 @@ constexpr std::chrono::hours forget_every{1};
 // remembered.
 constexpr std::size_t remembered_for_each = 10;
 constexpr std::size_t forgotten_at_once = 50;  // in one transaction, for which everything else waits
+constexpr Seconds forget_more{1};
 
 }  // namespace
 
@@ -29,8 +30,10 @@ void Hub::Impl::keep(const ChannelId& id, const Schedule& schedule) {
 
 void Hub::Impl::forget_old() {
   const WallTime limit = around.clock.wall() - limits.forget;
+  std::size_t may_go = forgotten_at_once;
   std::erase_if(records, [&](const auto& one) {
-    if (one.second.schedule.last_demand >= limit) return false;
+    if (may_go == 0 || one.second.schedule.last_demand >= limit) return false;
+    --may_go;
     around.log.info("channel forgotten: nobody asked for it", {{"channel", one.first}});
     around.store.write(ForgetWrite{one.first});
     return true;
@@ -39,7 +42,8 @@ void Hub::Impl::forget_old() {
   const WallTime half = around.clock.wall() - limits.forget / 2;
   for (const auto& [_, channel] : channels)
     if (channel.demand() > 0 && channel.record.schedule.last_demand < half) keep(channel.id, channel.record.schedule);
-  around.loop.at(around.clock.steady() + forget_every, [weak = weak_from_this()] {
+  const Seconds next = may_go == 0 ? forget_more : Seconds(forget_every);
+  around.loop.at(around.clock.steady() + next, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->forget_old();
   });
 }

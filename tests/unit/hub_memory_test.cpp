@@ -1,4 +1,5 @@
 // What the hub keeps of channels that nobody follows.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <functional>
 #include <optional>
@@ -99,4 +100,23 @@ TEST_CASE("a channel that is followed counts as asked for all the time, also whe
   for (auto& work : std::exchange(later, {})) work();
   write(R"([{"id":2}])");
   CHECK(last_demand() == now);
+}
+
+TEST_CASE("of channels that nobody asked for in a long time a few are forgotten at once, until none is left") {
+  const auto left_after = [](int looks) {
+    World world;
+    std::vector<std::move_only_function<void()>> later;
+    Hub::Surroundings around = world.surroundings();
+    around.loop.at = [&later](SteadyTime, std::move_only_function<void()> work) { later.push_back(std::move(work)); };
+    std::vector<ChannelRecord> records;
+    for (int i = 0; i < 120; ++i) records.push_back({.channel = "news?n=" + std::to_string(i)});
+    Hub hub(std::move(around), {}, records, world.hooks());
+    for (int i = 0; i < looks; ++i)
+      for (auto& work : std::exchange(later, {})) work();
+    return std::ranges::count_if(records,
+                                 [&](const ChannelRecord& one) { return hub.forget(one.channel).has_value(); });
+  };
+  CHECK(left_after(0) == 70);
+  CHECK(left_after(1) == 20);
+  CHECK(left_after(2) == 0);
 }
