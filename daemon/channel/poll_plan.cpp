@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::uint32_t polls_until_removed = 2;
 constexpr std::chrono::hours forgotten_together{1};
+// Of items that left: some APIs have new ids for everything, every time.
+constexpr std::size_t most_remembered = 10'000;
 constexpr std::size_t candidates_at_once = 256;  // parsed items, and told bytes, in memory
 constexpr std::size_t candidate_bytes_at_once = 4U << 20U;
 
@@ -125,6 +127,21 @@ void PollPlan::forget_who_left(const std::unordered_set<std::string_view>& prese
   if (next_forgotten) next_forgotten = std::max(*next_forgotten, now + forgotten_together);
 }
 
+// Of those that left, and of which there are `more` now, the ones that left first.
+void PollPlan::forget_too_many(const std::unordered_set<std::string_view>& present, std::size_t more) {
+  const std::size_t most = std::max(most_remembered, 2 * present.size());
+  if (channel->known.size() - channel->order.size() + more <= most) return;
+  std::vector<std::pair<WallTime, const std::string*>> left;
+  for (const auto& [id, known] : channel->known)
+    if (known.left && !present.contains(id)) left.emplace_back(*known.left, &id);
+  // Some at once, since all are looked at for it.
+  const std::size_t stay = most - most / 10;
+  const std::size_t go = std::min(left.size(), left.size() + more > most ? left.size() + more - stay : 0);
+  const auto end = left.begin() + static_cast<std::ptrdiff_t>(go);
+  std::ranges::nth_element(left, end, {}, &std::pair<WallTime, const std::string*>::first);
+  for (auto one = left.begin(); one != end; ++one) write.forgotten.push_back(*one->second);
+}
+
 // What the result lacks: items that are removed, leave, wait for a second opinion, or are forgotten.
 void PollPlan::leave_out(Store& store, const std::vector<SlicedItem>& items, WallTime now) {
   const bool somebody_is_due = channel->next_forgotten && now >= *channel->next_forgotten;
@@ -138,6 +155,7 @@ void PollPlan::leave_out(Store& store, const std::vector<SlicedItem>& items, Wal
   undecided = suddenly_empty;
   Ids held;
   std::vector<std::string> removed;
+  std::size_t leaving = 0;
   for (const std::string& id : channel->order) {
     if (present.contains(id)) continue;
     KnownItem state = channel->known.at(id);
@@ -156,6 +174,7 @@ void PollPlan::leave_out(Store& store, const std::vector<SlicedItem>& items, Wal
       state.missing = 0;
       state.left = now;
       set(id, state);
+      ++leaving;
       next_forgotten = std::min(next_forgotten.value_or(WallTime::max()), now + remembered_after_leaving);
     }
   }
@@ -166,7 +185,10 @@ void PollPlan::leave_out(Store& store, const std::vector<SlicedItem>& items, Wal
   }
   // A list that moves fast has many that left, so they are looked at when the first of them may be due, not at every
   // poll. (If that one came back meanwhile, nobody is forgotten, and the time of the next is known.)
-  if (somebody_is_due) forget_who_left(present, now);
+  if (somebody_is_due)
+    forget_who_left(present, now);
+  else if (leaving > 0)
+    forget_too_many(present, leaving);
   std::vector<std::string> order = merged_order(items, present, channel->order, held);
   if (order != channel->order) write.order = std::move(order);
 }

@@ -89,6 +89,7 @@ struct PollPlan {
   void compare(Store& store, const std::vector<SlicedItem>& items, WallTime now);
   void tell_changes(Store& store, std::vector<Candidate>& candidates, WallTime now);
   void forget_who_left(const std::unordered_set<std::string_view>& present, WallTime now);
+  void forget_too_many(const std::unordered_set<std::string_view>& present, std::size_t more);
   void leave_out(Store& store, const std::vector<SlicedItem>& items, WallTime now);
 };
 
