@@ -21,7 +21,8 @@ void Committer::load(KnownChannel& channel, ChannelRecord record) {
           std::min(channel.next_forgotten.value_or(WallTime::max()), *state.left + remembered_after_leaving);
     channel.known.emplace(
         std::move(state.id),
-        KnownItem{.raw = state.raw, .content = state.content, .missing = state.missing, .left = state.left});
+        KnownItem{
+            .raw = state.raw, .content = state.content, .missing = state.missing, .rules = 0, .left = state.left});
   }
   channel.order = store_.order(channel.record.channel);
   for (const std::string& id : channel.order) {
@@ -53,6 +54,7 @@ std::optional<PollPlan> Committer::plan(const PollInput& input, bool forgotten, 
   outcome.items = channel.record.items;
 
   plan.rules = input.rules;
+  plan.rules_number = channel.rules_number + (channel.rules == input.rules ? 0 : 1);
   plan.result = fingerprint_bytes(input.result);
   plan.write.channel = input.channel;
   plan.write.epoch = input.epoch;
@@ -105,14 +107,17 @@ void Committer::remember(PollPlan& plan, PollOutcome& outcome) {
   KnownChannel& channel = *plan.channel;
   for (const ItemWrite& item : plan.write.items) {
     const ItemState& state = item.state;
-    channel.known[state.id] =
-        KnownItem{.raw = state.raw, .content = state.content, .missing = state.missing, .left = state.left};
+    KnownItem& known = channel.known[state.id];
+    // Of the same bytes the content was not looked at again.
+    const std::uint32_t by = known.raw == state.raw ? known.rules : plan.rules_number;
+    known = {.raw = state.raw, .content = state.content, .missing = state.missing, .rules = by, .left = state.left};
   }
   for (const std::string& id : plan.write.forgotten) channel.known.erase(id);
   if (plan.write.order) channel.order = std::move(*plan.write.order);
   channel.result = plan.result;
   if (!plan.unchanged) channel.layout = std::move(plan.layout);
   channel.rules = std::move(plan.rules);
+  channel.rules_number = plan.rules_number;
   channel.skipped = plan.skipped;
   channel.repeated = plan.repeated;
   channel.undecided = plan.undecided;

@@ -43,7 +43,10 @@ std::string cloud_event_id(std::string_view type, std::string_view json) {
   return std::string(type) + digits.data();
 }
 
-bool is_json(std::string_view text) { return nlohmann::json::accept(text); }
+// Whether it may stand in a message as it is. The parser overlooks a byte order mark, and what follows a NUL.
+bool is_json(std::string_view text) {
+  return !text.starts_with('\xef') && !text.contains('\0') && nlohmann::json::accept(text);
+}
 
 }  // namespace
 

@@ -7,16 +7,6 @@
 
 namespace restream {
 
-namespace {
-
-constexpr std::chrono::hours forget_every{1};
-// Strangers can bring one channel after the other to life and leave it: for each that may be active so many are
-// remembered.
-constexpr std::size_t remembered_for_each = 10;
-constexpr std::size_t forgotten_at_once = 50;  // in one transaction, for which everything else waits
-
-}  // namespace
-
 void Hub::Impl::resolve(const std::string& fetcher, const Params& params,
                         std::function<void(std::expected<ChannelId, FeedError>)> next) {
   if (auto resolved = hooks.resolve(fetcher, params)) return next(std::move(*resolved));
@@ -286,48 +276,6 @@ void Hub::Impl::set_status(const ChannelId& id, const Status& status, bool trans
 
 void Hub::Impl::first_poll_done(Channel& channel) {
   for (auto& work : std::exchange(channel.after_first_poll, {})) around.loop.post(std::move(work));
-}
-
-void Hub::Impl::keep(const ChannelId& id, const Schedule& schedule) {
-  Channel* channel = find(id.text);
-  if (channel == nullptr) return;
-  channel->record.schedule = schedule;
-  if (channel->worth_keeping())
-    around.store.write(ScheduleWrite{.channel = id.text, .epoch = channel->record.head.epoch, .schedule = schedule});
-}
-
-void Hub::Impl::forget_old() {
-  const WallTime limit = around.clock.wall() - limits.forget;
-  std::erase_if(records, [&](const auto& one) {
-    if (one.second.schedule.last_demand >= limit) return false;
-    around.log.info("channel forgotten: nobody asked for it", {{"channel", one.first}});
-    around.store.write(ForgetWrite{one.first});
-    return true;
-  });
-  around.loop.at(around.clock.steady() + forget_every, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->forget_old();
-  });
-}
-
-// Forgets those that nobody has asked for in the longest time; some at once, since all are looked at for it.
-void Hub::Impl::bound_records() {
-  const std::size_t most = limits.channels * remembered_for_each;
-  if (records.size() <= most) return;
-  using Record = std::pair<const std::string, ChannelRecord>;
-  std::vector<const Record*> by_demand;
-  by_demand.reserve(records.size());
-  for (const Record& one : records) by_demand.push_back(&one);
-  const std::size_t count = std::min(records.size() - (most - most / 10), forgotten_at_once);
-  const auto end = by_demand.begin() + static_cast<std::ptrdiff_t>(count);
-  std::ranges::nth_element(by_demand, end, {}, [](const Record* one) { return one->second.schedule.last_demand; });
-  std::vector<std::string> oldest;
-  for (auto one = by_demand.begin(); one != end; ++one) oldest.push_back((*one)->first);
-  for (const std::string& channel : oldest) {
-    records.erase(channel);
-    around.store.write(ForgetWrite{channel});
-  }
-  around.log.warning("channels forgotten that nobody follows: more were remembered than limits.channels is good for",
-                     {{"forgotten", std::to_string(count)}, {"remembered", std::to_string(records.size())}});
 }
 
 Hub::Hub(Surroundings surroundings, HubLimits limits, std::vector<ChannelRecord> records, HubHooks hooks)

@@ -1,5 +1,6 @@
-// What the hub is made of: shared by hub.cpp (attach, publish), hub_reads.cpp (history, snapshots, documents) and
-// hub_feed.cpp (the functions that the serve threads call). Runs on: core.
+// What the hub is made of: shared by hub.cpp (attach, publish), hub_filters.cpp, hub_reads.cpp (history, snapshots,
+// documents), hub_records.cpp (what is remembered of channels) and hub_feed.cpp (the functions that the serve threads
+// call). Runs on: core.
 #pragma once
 
 #include <algorithm>

@@ -10,7 +10,10 @@ namespace {
 
 constexpr std::uint32_t polls_until_removed = 2;
 constexpr std::chrono::hours forgotten_together{1};
+// Of items that left: some APIs have new ids for everything, every time.
+constexpr std::size_t most_remembered = 10'000;
 constexpr std::size_t candidates_at_once = 256;  // parsed items, and told bytes, in memory
+constexpr std::size_t candidate_bytes_at_once = 4U << 20U;
 
 using Ids = std::unordered_set<std::string_view>;
 using Items = std::unordered_map<std::string, std::string>;
@@ -50,9 +53,11 @@ void PollPlan::set(const std::string& id, const KnownItem& known, std::optional<
 // What the result holds: new and updated items.
 void PollPlan::compare(Store& store, const std::vector<SlicedItem>& items, WallTime now) {
   std::vector<Candidate> candidates;
+  std::size_t bytes = 0;  // of those
   for (const SlicedItem& item : items) {
     if (item.seen) continue;  // and it was there at the last poll, so it is not back either
-    KnownItem state{.raw = fingerprint_bytes(item.json), .content = {}, .missing = 0, .left = {}};
+    KnownItem state{
+        .raw = fingerprint_bytes(item.json), .content = {}, .missing = 0, .rules = rules_number, .left = {}};
     const auto found = channel->known.find(item.id);
     const KnownItem* before = found == channel->known.end() ? nullptr : &found->second;
     if (before != nullptr && before->raw == state.raw) {
@@ -62,12 +67,16 @@ void PollPlan::compare(Store& store, const std::vector<SlicedItem>& items, WallT
     }
     ParsedItem parsed(item.json);
     state.content = parsed.content(rules->diff);
-    if (before != nullptr && before->content == state.content) {
+    // A content that is by other rules says nothing: then only the told item can say what changed.
+    if (before != nullptr && before->rules == rules_number && before->content == state.content) {
       set(item.id, state);
       continue;
     }
     candidates.push_back(Candidate{.item = &item, .parsed = std::move(parsed), .now = state, .before = before});
-    if (candidates.size() == candidates_at_once) tell_changes(store, candidates, now);
+    bytes += item.json.size();
+    if (candidates.size() < candidates_at_once && bytes < candidate_bytes_at_once) continue;
+    tell_changes(store, candidates, now);
+    bytes = 0;
   }
   tell_changes(store, candidates, now);
 }
@@ -79,8 +88,6 @@ void PollPlan::tell_changes(Store& store, std::vector<Candidate>& candidates, Wa
   for (const Candidate& candidate : candidates) {
     if (candidate.before != nullptr) ids.push_back(candidate.item->id);
   }
-  // The content fingerprints that are kept may come from other rules; then only the told items can say what changed.
-  const bool new_rules = channel->rules != rules;
   const auto told = store.items(write.channel, ids);
   for (const Candidate& candidate : candidates) {
     const SlicedItem& item = *candidate.item;
@@ -90,7 +97,8 @@ void PollPlan::tell_changes(Store& store, std::vector<Candidate>& candidates, Wa
       set(item.id, candidate.now, item.json);
       continue;
     }
-    const bool same = new_rules && content_fingerprint(before->second, rules->diff) == candidate.now.content;
+    const bool other_rules = candidate.before->rules != rules_number;
+    const bool same = other_rules && content_fingerprint(before->second, rules->diff) == candidate.now.content;
     Patches patches = same ? Patches{} : candidate.parsed.patches_from(before->second);
     if (same || patches.forward == "[]") {
       set(item.id, candidate.now);
@@ -119,6 +127,21 @@ void PollPlan::forget_who_left(const std::unordered_set<std::string_view>& prese
   if (next_forgotten) next_forgotten = std::max(*next_forgotten, now + forgotten_together);
 }
 
+// Of those that left, and of which there are `more` now, the ones that left first.
+void PollPlan::forget_too_many(const std::unordered_set<std::string_view>& present, std::size_t more) {
+  const std::size_t most = std::max(most_remembered, 2 * present.size());
+  if (channel->known.size() - channel->order.size() + more <= most) return;
+  std::vector<std::pair<WallTime, const std::string*>> left;
+  for (const auto& [id, known] : channel->known)
+    if (known.left && !present.contains(id)) left.emplace_back(*known.left, &id);
+  // Some at once, since all are looked at for it.
+  const std::size_t stay = most - most / 10;
+  const std::size_t go = std::min(left.size(), left.size() + more > most ? left.size() + more - stay : 0);
+  const auto end = left.begin() + static_cast<std::ptrdiff_t>(go);
+  std::ranges::nth_element(left, end, {}, &std::pair<WallTime, const std::string*>::first);
+  for (auto one = left.begin(); one != end; ++one) write.forgotten.push_back(*one->second);
+}
+
 // What the result lacks: items that are removed, leave, wait for a second opinion, or are forgotten.
 void PollPlan::leave_out(Store& store, const std::vector<SlicedItem>& items, WallTime now) {
   const bool somebody_is_due = channel->next_forgotten && now >= *channel->next_forgotten;
@@ -132,6 +155,7 @@ void PollPlan::leave_out(Store& store, const std::vector<SlicedItem>& items, Wal
   undecided = suddenly_empty;
   Ids held;
   std::vector<std::string> removed;
+  std::size_t leaving = 0;
   for (const std::string& id : channel->order) {
     if (present.contains(id)) continue;
     KnownItem state = channel->known.at(id);
@@ -150,6 +174,7 @@ void PollPlan::leave_out(Store& store, const std::vector<SlicedItem>& items, Wal
       state.missing = 0;
       state.left = now;
       set(id, state);
+      ++leaving;
       next_forgotten = std::min(next_forgotten.value_or(WallTime::max()), now + remembered_after_leaving);
     }
   }
@@ -160,7 +185,10 @@ void PollPlan::leave_out(Store& store, const std::vector<SlicedItem>& items, Wal
   }
   // A list that moves fast has many that left, so they are looked at when the first of them may be due, not at every
   // poll. (If that one came back meanwhile, nobody is forgotten, and the time of the next is known.)
-  if (somebody_is_due) forget_who_left(present, now);
+  if (somebody_is_due)
+    forget_who_left(present, now);
+  else if (leaving > 0)
+    forget_too_many(present, leaving);
   std::vector<std::string> order = merged_order(items, present, channel->order, held);
   if (order != channel->order) write.order = std::move(order);
 }

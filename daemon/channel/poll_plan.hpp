@@ -26,6 +26,7 @@ struct KnownItem {
   Fingerprint raw;
   Fingerprint content;
   std::uint32_t missing = 0;
+  std::uint32_t rules = 0;  // by which `content` is: a KnownChannel::rules_number; 0: nobody knows, it was on disk
   std::optional<WallTime> left;
 };
 
@@ -42,6 +43,7 @@ struct KnownChannel {
   std::optional<Fingerprint> result;
   std::optional<Layout> layout;  // of that result, when its items are those of `order`
   std::shared_ptr<const CommitRules> rules;
+  std::uint32_t rules_number = 0;  // how many different ones there were since the start
   std::size_t skipped = 0;
   std::size_t repeated = 0;
   bool undecided = false;  // an item is missing, or the list is suddenly empty: the next poll decides
@@ -63,6 +65,7 @@ struct PollPlan {
   PollWrite write;
   std::shared_ptr<EventBatch> events;
   std::shared_ptr<const CommitRules> rules;
+  std::uint32_t rules_number = 0;
   Fingerprint result;
   std::optional<Layout> layout;
   std::size_t skipped = 0;
@@ -86,6 +89,7 @@ struct PollPlan {
   void compare(Store& store, const std::vector<SlicedItem>& items, WallTime now);
   void tell_changes(Store& store, std::vector<Candidate>& candidates, WallTime now);
   void forget_who_left(const std::unordered_set<std::string_view>& present, WallTime now);
+  void forget_too_many(const std::unordered_set<std::string_view>& present, std::size_t more);
   void leave_out(Store& store, const std::vector<SlicedItem>& items, WallTime now);
 };
 

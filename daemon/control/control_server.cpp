@@ -37,7 +37,10 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
 
   void start();
   void send(const std::string& json);
-  void on_gone(std::function<void()> gone) { gone_ = std::move(gone); }
+  void on_gone(std::function<void()> gone) {
+    if (closed_) return gone();  // it left before its answer began
+    gone_ = std::move(gone);
+  }
   // The answer is complete: what is unsent still goes out.
   void finish() {
     finished_ = true;

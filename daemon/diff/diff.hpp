@@ -46,8 +46,9 @@ struct SliceError {
 };
 
 // Reads what fetch() emitted: {"status_code": n, "result": [item, …] or "text"}. Refuses what is no such thing, JSON
-// deeper than 64 levels, text that is not UTF-8, numbers beyond a double's range, and results where over half of the
-// items have no id. With another status than 200 there are no items, and a `result` that is no string counts as "".
+// deeper than 64 levels, text that is not UTF-8, numbers beyond a double's range, items of more than a million values,
+// and results where over half of the items have no id. With another status than 200 there are no items, and a `result`
+// that is no string counts as "".
 std::expected<Sliced, SliceError> slice_result(std::string_view text, const DiffRules& rules);
 
 struct Patches {

@@ -20,7 +20,7 @@ class OneItem final : public JsonEvents {
   }
   bool open(JsonKind kind, std::size_t /*begin*/) override {
     finder_.open(kind);
-    return true;
+    return !finder_.has_too_many_values();
   }
   bool close(std::size_t end) override {
     finder_.close();
@@ -29,7 +29,7 @@ class OneItem final : public JsonEvents {
   }
   bool scalar(JsonKind kind, std::size_t begin, std::size_t end, std::string& decoded) override {
     finder_.scalar(kind, text_.substr(begin, end - begin), decoded);
-    return true;
+    return !finder_.has_too_many_values();
   }
 
  private:
@@ -75,6 +75,7 @@ IdFinder::IdFinder(const std::string& id_field) : path_(pointer_tokens(id_field)
 void IdFinder::start() {
   frames_.clear();
   id_.clear();
+  values_ = 0;
 }
 
 void IdFinder::key(const std::string& name) {
@@ -83,6 +84,7 @@ void IdFinder::key(const std::string& name) {
 }
 
 void IdFinder::open(JsonKind kind) {
+  ++values_;
   const bool on_path = frames_.empty() || step();
   frames_.push_back(Frame{.on_path = on_path, .array = kind == JsonKind::array});
 }
@@ -90,6 +92,7 @@ void IdFinder::open(JsonKind kind) {
 void IdFinder::close() { frames_.pop_back(); }
 
 void IdFinder::scalar(JsonKind kind, std::string_view raw, std::string& decoded) {
+  ++values_;
   const bool here = step() && frames_.size() == path_.size();
   if (!here) return;
   if (kind == JsonKind::string) id_ = std::move(decoded);

@@ -15,6 +15,10 @@ namespace restream {
 // wants it escaped there.
 std::string one_line(std::string_view json);
 
+// What is done with an item takes some hundred bytes for each of its values, and more than the whole daemon has if a
+// result is nothing but one list of digits.
+constexpr std::size_t max_item_values = 1'000'000;
+
 // Watches the values of one item go by and picks the id out of them.
 class IdFinder {
  public:
@@ -26,6 +30,8 @@ class IdFinder {
   void close();
   void scalar(JsonKind kind, std::string_view raw, std::string& decoded);
   std::string take() { return std::move(id_); }
+  // The item itself is one of them.
+  [[nodiscard]] bool has_too_many_values() const { return values_ > max_item_values; }
 
  private:
   struct Frame {
@@ -39,6 +45,7 @@ class IdFinder {
   std::vector<std::string> path_;
   std::vector<Frame> frames_;
   std::string id_;
+  std::size_t values_ = 0;
 };
 
 // One item that stands at the beginning of `text`; whatever comes behind it is not read.

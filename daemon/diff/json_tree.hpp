@@ -29,6 +29,9 @@ std::optional<JsonNode> parse_tree(std::string_view text, std::size_t max_depth 
 // "/a/b~1c/0" -> a, b/c, 0. What has no '/' in front is taken for a single member name.
 std::vector<std::string> pointer_tokens(std::string_view pointer);
 
+// Of an element; nothing for what is none ("-", "01", a name).
+std::optional<std::size_t> index_of(std::string_view token);
+
 // Null when there is no such place.
 JsonNode* find_node(JsonNode& root, std::string_view pointer);
 const JsonNode* find_node(const JsonNode& root, std::span<const std::string> tokens);
@@ -36,6 +39,8 @@ const JsonNode* find_member(const JsonNode& object, std::string_view name);
 
 // Equal values, whatever the order of members, the escapes, and the way numbers are written (1, 1.0, 10e-1).
 bool same_value(const JsonNode& a, const JsonNode& b);
+// Adds to `work` what it took: some nanoseconds each.
+bool same_value(const JsonNode& a, const JsonNode& b, std::size_t& work);
 
 // What goes between the quotes of a JSON string.
 void write_escaped(std::string_view text, std::string& out);

@@ -25,10 +25,23 @@ std::string pointer_token(std::string_view name) {
 }
 
 // Writes operations one after the other; each one's path is right for the document as the ones before have left it.
+//
+// Gives up when there is no end of it: each operation says the whole path again, deep values are compared once for each
+// level above them, and whoever applies the operations moves what stands behind an element that comes or goes. An API
+// could make each of these take the square of the item's size.
 class PatchWriter {
  public:
+  PatchWriter(std::size_t longest, std::size_t most_work) : longest_(longest), most_work_(most_work) {}
+
   void compare(const JsonNode& before, const JsonNode& after) {
-    if (same_value(before, after)) return;
+    if (!same_value(before, after, work_)) compare_different(before, after);
+  }
+  [[nodiscard]] bool gave_up() const { return out_.size() >= longest_ || work_ > most_work_; }
+  std::string take() { return std::move(out_) + ']'; }
+
+ private:
+  void compare_different(const JsonNode& before, const JsonNode& after) {
+    if (gave_up()) return;
     if (before.kind == JsonKind::object && after.kind == JsonKind::object) {
       compare_objects(before, after);
     } else if (before.kind == JsonKind::array && after.kind == JsonKind::array) {
@@ -37,23 +50,23 @@ class PatchWriter {
       add("replace", &after);
     }
   }
-  std::string take() { return std::move(out_) + ']'; }
 
- private:
   void compare_objects(const JsonNode& before, const JsonNode& after) {
     for (const JsonNode& member : before.children) {
       const JsonNode* now = find_member(after, member.name);
-      if (now != nullptr && same_value(member, *now)) continue;  // most are; their path is never written
+      if (now != nullptr && same_value(member, *now, work_)) continue;  // most are; their path is never written
+      if (gave_up()) return;
       const Step step(*this, pointer_token(member.name));
       if (now != nullptr)
-        compare(member, *now);
+        compare_different(member, *now);
       else
-        add("remove", nullptr);
+        move("remove", nullptr, before.children.size());
     }
     for (const JsonNode& member : after.children) {
       if (find_member(before, member.name) != nullptr) continue;
+      if (gave_up()) return;
       const Step step(*this, pointer_token(member.name));
-      add("add", &member);
+      move("add", &member, after.children.size());
     }
   }
 
@@ -62,23 +75,29 @@ class PatchWriter {
   void compare_arrays(const std::vector<JsonNode>& before, const std::vector<JsonNode>& after) {
     const std::size_t shorter = std::min(before.size(), after.size());
     std::size_t head = 0;
-    while (head < shorter && same_value(before[head], after[head])) ++head;
+    while (head < shorter && same_value(before[head], after[head], work_)) ++head;
     std::size_t tail = 0;
-    while (tail < shorter - head && same_value(before[before.size() - 1 - tail], after[after.size() - 1 - tail]))
+    while (tail < shorter - head && same_value(before[before.size() - 1 - tail], after[after.size() - 1 - tail], work_))
       ++tail;
     const std::size_t both = shorter - tail;
-    for (std::size_t i = head; i < both; ++i) {
+    for (std::size_t i = head; i < both && !gave_up(); ++i) {
       const Step step(*this, std::to_string(i));
       compare(before[i], after[i]);
     }
-    for (std::size_t i = before.size() - tail; i > both; --i) {
+    for (std::size_t i = before.size() - tail; i > both && !gave_up(); --i) {
       const Step step(*this, std::to_string(i - 1));
-      add("remove", nullptr);
+      move("remove", nullptr, tail);
     }
-    for (std::size_t i = both; i < after.size() - tail; ++i) {
+    for (std::size_t i = both; i < after.size() - tail && !gave_up(); ++i) {
       const Step step(*this, std::to_string(i));
-      add("add", &after[i]);
+      move("add", &after[i], tail);
     }
+  }
+
+  // So many others make room, or close the gap.
+  void move(std::string_view op, const JsonNode* value, std::size_t others) {
+    work_ += others;
+    add(op, value);
   }
 
   void add(std::string_view op, const JsonNode* value) {
@@ -112,16 +131,30 @@ class PatchWriter {
 
   std::string path_;
   std::string out_ = "[";
+  std::size_t work_ = 0;
+  std::size_t longest_;
+  std::size_t most_work_;
 };
 
 std::string replace_all(std::string_view by) {
   return R"([{"op":"replace","path":"","value":)" + std::string(by) + "}]";
 }
 
-std::string patch_between(const JsonNode& before, const JsonNode& after) {
-  PatchWriter writer;
+// No longer than `longest`, or than replacing the item as a whole.
+std::string patch_between(const JsonNode& before, const JsonNode& after, std::size_t longest) {
+  constexpr std::size_t work_of_any = 64U << 10U;
+  constexpr std::size_t work_of_a_byte = 8;  // most changes take less than one, and to find none takes two at most
+  const std::size_t around = replace_all({}).size();
+  PatchWriter writer(std::max(longest, after.raw.size() + around),
+                     work_of_any + work_of_a_byte * (before.raw.size() + after.raw.size()));
   writer.compare(before, after);
-  return writer.take();
+  return writer.gave_up() ? replace_all(after.raw) : writer.take();
+}
+
+// Of what subscribers are told. Patches of small items say what has changed, even where that takes longer.
+std::string forward_patch(const JsonNode& before, const JsonNode& after) {
+  constexpr std::size_t longest_of_any = 64U << 10U;
+  return patch_between(before, after, longest_of_any);
 }
 
 }  // namespace
@@ -152,9 +185,7 @@ Patches ParsedItem::patches_from(std::string_view before) const {
   const std::optional<JsonNode> old_tree = parse_tree(before);
   // What is no JSON slice_result() does not let through.
   if (!old_tree || !tree_) return {.forward = replace_all(json_), .back = replace_all(before)};
-  Patches patches{.forward = patch_between(*old_tree, *tree_), .back = patch_between(*tree_, *old_tree)};
-  if (std::string all = replace_all(before); all.size() < patches.back.size()) patches.back = std::move(all);
-  return patches;
+  return {.forward = forward_patch(*old_tree, *tree_), .back = patch_between(*tree_, *old_tree, 0)};
 }
 
 Fingerprint content_fingerprint(std::string_view item, const DiffRules& rules) {
@@ -165,7 +196,7 @@ std::string make_patch(std::string_view before, std::string_view after) {
   if (before == after) return "[]";
   const std::optional<JsonNode> old_tree = parse_tree(before);
   const std::optional<JsonNode> new_tree = parse_tree(after);
-  return old_tree && new_tree ? patch_between(*old_tree, *new_tree) : replace_all(after);
+  return old_tree && new_tree ? forward_patch(*old_tree, *new_tree) : replace_all(after);
 }
 
 Patches make_patches(std::string_view before, std::string_view after) { return ParsedItem(after).patches_from(before); }

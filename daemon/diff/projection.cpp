@@ -1,7 +1,6 @@
 #include "diff/projection.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "diff/diff.hpp"
@@ -22,15 +21,6 @@ void add_path(Branch& root, const std::vector<std::string>& tokens) {
     branch = fresh ? &*branch->below.insert(at, Branch{.token = token, .below = {}}) : &*at;
   }
   branch->below.clear();
-}
-
-// An element's index; nothing for what is none ("-", "01", a name).
-std::optional<std::size_t> index_of(std::string_view token) {
-  std::size_t index = 0;
-  const char* const end = token.data() + token.size();
-  const auto [rest, error] = std::from_chars(token.data(), end, index);
-  if (error != std::errc() || rest != end || (token.size() > 1 && token.front() == '0')) return std::nullopt;
-  return index;
 }
 
 bool write_selected(const Branch& branch, const JsonNode& node, std::string& out);

@@ -38,7 +38,7 @@ class Slicer final : public JsonEvents {
     }
     ++depth_;
     if (in_item()) id_.open(kind);
-    return true;
+    return are_few_enough();
   }
   bool close(std::size_t end) override {
     if (in_item()) id_.close();
@@ -51,7 +51,9 @@ class Slicer final : public JsonEvents {
     if (depth_ == 0) return refuse("it is not a JSON object");
     if (in_item()) {
       id_.scalar(kind, text_.substr(begin, end - begin), decoded);
-    } else if (depth_ == 2 && in_items_) {
+      return are_few_enough();
+    }
+    if (depth_ == 2 && in_items_) {
       ++total;
       ++sliced.skipped;
     } else if (depth_ == 1 && member_ == Member::status_code) {
@@ -72,6 +74,9 @@ class Slicer final : public JsonEvents {
   bool refuse(std::string why) {
     problem = std::move(why);
     return false;
+  }
+  bool are_few_enough() {
+    return !id_.has_too_many_values() || refuse("an item has more than " + std::to_string(max_item_values) + " values");
   }
   // `result` may come twice in the object, as any member may; the last one counts.
   void start_result(bool array) {

@@ -222,6 +222,9 @@ std::expected<std::unique_ptr<Store>, StoreOpenError> open_sqlite_store(const fs
   const fs::path path = directory / "restream.db";
   fs::path log = path;
   log += "-wal";
+  if (fs::is_symlink(path, error) && !fs::exists(path, error))
+    return std::unexpected(StoreOpenError{Kind::damaged, path.string() + " is a link to a file that is not there; " +
+                                                             "is its disk mounted? To begin anew, remove the link"});
   if (!fs::exists(path, error)) {
     // The new file must not take up the log of another one.
     if (fs::exists(log, error))

@@ -60,6 +60,16 @@ test("a message that is larger than all that may wait is told, too", async () =>
   tail.signal("SIGTERM");
 });
 
+test("a tail whose client is gone before it begins does not follow the channel for ever", async () => {
+  process.kill(daemon.pid, "SIGSTOP"); // so that it finds request and end at once
+  const client = net.connect(socket);
+  await new Promise((sent) => client.end('{"verb":"tail","name":"list?name=left-at-once"}\n', sent));
+  process.kill(daemon.pid, "SIGCONT");
+  const subscribers = async () =>
+    (await daemon.get("/channels")).json.channels.find(({ id }) => id === "list?name=left-at-once")?.subscribers;
+  await eventually(async () => (await subscribers()) === 0, { what: "the end of the tail" });
+});
+
 test("forget refuses a channel that is followed, and drops one that nobody knows any more", async () => {
   const refused = await ctl("forget", "list?name=tailed");
   assert.equal(refused.code, 1);

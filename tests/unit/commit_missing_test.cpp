@@ -140,6 +140,29 @@ TEST_CASE("Not complete: items that left one after the other are forgotten toget
   CHECK(poll_at(week + hours(2) + minutes(1), c) == 1);
 }
 
+TEST_CASE("Not complete: of the items that left only so many are remembered, those that left last") {
+  Bench bench;
+  const auto items = [](int from, int end) {
+    std::string out;
+    for (int id = from; id < end; ++id) out += (id == from ? "" : ",") + (R"({"id":)" + std::to_string(id)) + "}";
+    return out;
+  };
+  const auto remembered = [&] { return bench.store.item_states("c").size(); };
+  std::size_t most = 0;
+  for (int poll = 0; poll < 60; ++poll) {  // no id comes twice, as from an API that makes them up
+    bench.poll(items(poll * 1000, poll * 1000 + 1000));
+    if (poll == 30) bench.restart();
+    most = std::max(most, remembered());
+  }
+  CHECK(most <= 12'000);
+  CHECK(remembered() > 9'000);
+  CHECK(bench.tell(items(52'000, 53'000)).empty());
+  CHECK(bench.tell(items(10'000, 11'000)).size() == 1000);
+  bench.now += std::chrono::hours(7 * 24 + 2);
+  bench.poll(items(10'000, 11'000));
+  CHECK(remembered() == 1000);
+}
+
 TEST_CASE("A suddenly empty list changes nothing until a second poll confirms it") {
   Bench bench;
   SECTION("complete") {

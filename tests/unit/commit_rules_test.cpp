@@ -103,6 +103,18 @@ TEST_CASE("Before-states are read only for items that changed") {
   CHECK(bench.store.items_read == 1);
 }
 
+TEST_CASE("Of large items that changed only a few are in memory at once") {
+  Bench bench;
+  const auto large = [](const std::string& id, char content) {
+    return R"({"id":")" + id + R"(","t":")" + std::string(3'000'000, content) + R"("})";
+  };
+  bench.poll(large("a", 'x') + "," + large("b", 'x') + "," + large("c", 'x') + "," + large("d", 'x'));
+  CHECK(bench.tell(large("a", 'y') + "," + large("b", 'y') + "," + large("c", 'y') + "," + large("d", 'y')) ==
+        Told{"updated a", "updated b", "updated c", "updated d"});
+  CHECK(bench.store.item_reads == 2);
+  CHECK(bench.store.items_read == 4);
+}
+
 TEST_CASE("A patch applies to the item that was told last") {
   Bench bench;
   auto ignoring = rules(false);
@@ -147,6 +159,31 @@ TEST_CASE("Rules that change do not make items look changed") {
   bench.restart();
   CHECK(bench.tell(R"({"id":"a","n":1,"views":3})") == Told{});
   CHECK(bench.tell(R"({"id":"a","n":2,"views":4})") == Told{"updated a"});
+}
+
+TEST_CASE("Rules that changed polls ago do not make items look changed either") {
+  Bench bench;
+  bench.poll(R"({"id":"a","n":1,"views":1},{"id":"b","n":1,"views":1})");
+  if (GENERATE(false, true)) bench.restart();
+  auto ignoring = rules(false);
+  ignoring->diff.ignore = {"/views"};
+  bench.with = ignoring;
+  CHECK(bench.tell(R"({"id":"a","n":1,"views":1},{"id":"b","n":1,"views":1})") == Told{});
+  CHECK(bench.tell(R"({"id":"a","n":1,"views":2},{"id":"b","n":1,"views":1})") == Told{});
+  CHECK(bench.tell(R"({"id":"a","n":1,"views":3},{"id":"b","n":2,"views":2})") == Told{"updated b"});
+  bench.store.item_reads = 0;
+  CHECK(bench.tell(R"({"id":"a","n":1,"views":4},{"id":"b","n":2,"views":3})") == Told{});
+  CHECK(bench.store.item_reads == 0);
+}
+
+TEST_CASE("A field that is ignored no more is told when it goes") {
+  Bench bench;
+  auto ignoring = rules(false);
+  ignoring->diff.ignore = {"/views"};
+  bench.with = ignoring;
+  bench.poll(R"({"id":"a","views":1})");
+  bench.with = rules(false);
+  CHECK(bench.tell(R"({"id":"a"})") == Told{"updated a"});
 }
 
 TEST_CASE("A list that is empty from the start is a good poll") {

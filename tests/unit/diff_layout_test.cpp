@@ -108,6 +108,17 @@ TEST_CASE("An item may be nested as deep alone as in the whole result") {
   CHECK_FALSE(slice_result(deep(62), by_id));
 }
 
+TEST_CASE("An item may have as many values alone as in the whole result") {
+  const Before before(ok(R"({"id":"a"},{"id":"b"})"));
+  const auto many = [](std::size_t more) {
+    std::string values = "0";
+    for (std::size_t i = 1; i < more; ++i) values += ",0";
+    return ok(R"({"id":"a","l":[)" + values + R"(]},{"id":"b"})");
+  };
+  CHECK(seen_of(before, many(999'997)) == 1);
+  CHECK_FALSE(seen_of(before, many(999'998)));
+}
+
 TEST_CASE("There is no layout of a result with skipped or repeated items, without any, or with a lot around the list") {
   CHECK_FALSE(Before(ok("")).layout);
   CHECK_FALSE(Before(ok(R"({"id":"a"},{"id":"b"},{"no":1})")).layout);

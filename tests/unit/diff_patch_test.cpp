@@ -184,6 +184,65 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("A patch that would be long beyond measure, or long in the making or applying, replaces the item") {
+  const auto is_whole = [](const std::string& patch, const std::string& after) {
+    return patch == R"([{"op":"replace","path":"","value":)" + after + "}]";
+  };
+  const auto list = [](int count, const std::string& one) {
+    std::string out;
+    for (int i = 0; i < count; ++i) out += (i == 0 ? "" : ",") + one;
+    return out;
+  };
+  std::string before;
+  std::string after;
+  SECTION("the path is in each of many operations") {
+    const std::string head = "{\"" + std::string(20'000, 'k') + "\":[";
+    before = head + list(2'000, "1") + "]}";
+    after = head + list(2'000, "2") + "]}";
+  }
+  SECTION("many elements come where many others have to make room") {
+    const std::string rest = list(20'000, '"' + std::string(60, 'x') + '"');
+    before = R"({"l":[0,)" + rest + "]}";
+    after = R"({"l":[0,)" + list(20'000, "1") + "," + rest + "]}";
+  }
+  SECTION("many members come among many others") {
+    std::string old_members;
+    std::string new_members;
+    for (int i = 100'000; i < 120'000; ++i) {
+      old_members += ",\"" + std::to_string(i) + "1\":\"" + std::string(60, 'x') + '"';
+      new_members += ",\"" + std::to_string(i) + "0\":1";
+    }
+    before = R"({"z":0)" + old_members + "}";
+    after = R"({"z":0)" + old_members + new_members + "}";
+  }
+  SECTION("many elements lie deep") {
+    const auto deep = [&](const std::string& last) {
+      return R"({"l":)" + std::string(58, '[') + list(20'000, "1") + "," + last + std::string(58, ']') + "}";
+    };
+    before = deep("1");
+    after = deep("2");
+  }
+  const restream::Patches patches = restream::make_patches(before, after);
+  CHECK(is_whole(patches.forward, after));
+  CHECK(is_whole(patches.back, before));
+  CHECK(*restream::apply_patch(before, patches.forward) == after);
+  CHECK(*restream::apply_patch(after, patches.back) == before);
+  CHECK(is_whole(make_patch(before, after), after));
+}
+
+TEST_CASE("A change in a long list is told as such, wherever it is") {
+  std::string before = "[[";
+  for (int i = 0; i < 100'000; ++i) before += "\"some element\",";
+  before += "0,1]]";
+  std::string after = before;
+  after.replace(after.size() - 3, 1, "2,3");
+  CHECK(make_patch(before, after) ==
+        R"([{"op":"replace","path":"/0/100001","value":2},{"op":"add","path":"/0/100002","value":3}])");
+  after = before;
+  after.insert(2, "5,");
+  CHECK(make_patch(before, after) == R"([{"op":"add","path":"/0/0","value":5}])");
+}
+
 TEST_CASE("A patch that does not fit is not applied") {
   for (const char* patch :
        {"", "{}", "[1]", R"([{"op":"remove","path":"/x"}])", R"([{"op":"replace","path":"/x/y","value":1}])",

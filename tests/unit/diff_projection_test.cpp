@@ -141,6 +141,16 @@ TEST_CASE("Selected bytes are the API's own, and an element keeps its index") {
         R"({"\"\u000a":{},"a~b":"\u00e9","l":[null,null,{"/":[ 1 ]}],"n":12345678901234567890.10})");
 }
 
+TEST_CASE("An index is written as JSON pointers write it, in conditions as in what is selected") {
+  const std::string item = R"({"l":["a","b"]})";
+  CHECK(Projection({.select = {}, .where = {{"/l/1", R"("b")"}}}).item(item));
+  for (const std::string odd : {"/l/01", "/l/-", "/l/+1", "/l/1 ", "/l/2", "/l/18446744073709551617"}) {
+    INFO(odd);
+    CHECK_FALSE(Projection({.select = {}, .where = {{odd, R"("b")"}}}).item(item));
+    CHECK(*Projection({.select = std::vector{odd}, .where = {}}).item(item) == "{}");
+  }
+}
+
 TEST_CASE("A change of which it is not known what was before is told rather once too often") {
   const Projection projection({.select = {}, .where = {{"/t", "1"}}});
   const Change updated{.kind = ChangeKind::updated_item, .id = "i", .item = R"({"t":1})", .patch = "[]", .undo = {}};

@@ -158,6 +158,17 @@ TEST_CASE("JSON deeper than 64 levels is refused") {
   CHECK(why_not(ok(std::string(2'000'000, '['))) != "");
 }
 
+TEST_CASE("A result in which an item has more than a million values is refused") {
+  // The object, its id and the list are three of them.
+  const auto many = [](std::size_t more) {
+    std::string values = "0";
+    for (std::size_t i = 1; i < more; ++i) values += ",0";
+    return R"({"id":"a","l":[)" + values + "]}";
+  };
+  CHECK(why_not(ok(many(999'997) + R"(,{"id":"b","l":[0]})")) == "");
+  CHECK(why_not(ok(R"({"id":"b"},)" + many(999'998))).find("more than 1000000 values") != std::string::npos);
+}
+
 TEST_CASE("A failed call's result is its text") {
   const auto sliced = slice_result(R"({"status_code":404,"result":"no \"such\" page"})", by_id);
   REQUIRE(sliced);

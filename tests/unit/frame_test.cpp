@@ -89,6 +89,12 @@ TEST_CASE("an error repeats the request as JSON, or as a string where it is none
   CHECK(json::parse(error_json("bad_request", "no", "{oops")).at("request") == "{oops");
   CHECK(json::parse(error_json("bad_request", "no", "\xff\xfe")).at("request").is_string());
   CHECK(json::parse(error_json("bad_request", "no", std::string(5000, 'x'))).at("request") == std::string(1024, 'x'));
+  // What a parser takes for JSON all by itself need not be some within a message.
+  for (const std::string& odd : {std::string("\xef\xbb\xbf{}"), std::string("{}\0,\"x", 6)}) {
+    const std::string error = error_json("bad_request", "no", odd);
+    CHECK(error.find('\0') == std::string::npos);
+    CHECK(json::parse(error).at("request") == odd);
+  }
 }
 
 TEST_CASE("frames of every length carry their payload") {

@@ -1,8 +1,11 @@
 // What the hub keeps of channels that nobody follows.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hub_world.hpp"
@@ -63,4 +66,57 @@ TEST_CASE("of channels that come and go only so many are remembered, those that 
   CHECK(remembered().size() == 20);
   ids.push_back(come_and_go(20));
   CHECK(remembered() == std::set<std::string>(ids.begin() + 3, ids.end()));
+}
+
+TEST_CASE("a channel that is followed counts as asked for all the time, also when its polls fail or stop") {
+  World world;
+  WallTime now = std::chrono::floor<Millis>(std::chrono::system_clock::now());
+  std::vector<std::move_only_function<void()>> later;
+  Hub::Surroundings around = world.surroundings();
+  around.clock.wall = [&now] { return now; };
+  around.loop.at = [&later](SteadyTime, std::move_only_function<void()> work) { later.push_back(std::move(work)); };
+  Hub hub(std::move(around), {}, {}, world.hooks());
+  const ChannelId id = make_channel_id("news", {});
+  const auto last_demand = [&] {
+    std::optional<WallTime> got;
+    world.store.read(
+        [&](Store& store) {
+          const auto record = store.channel(id.text);
+          boost::asio::post(world.io, [&got, record] { got = record ? record->schedule.last_demand : WallTime(); });
+        },
+        [](const std::string&) {});
+    world.run_until([&] { return got.has_value(); });
+    return *got;
+  };
+  // Schedules that wait are written with the next poll.
+  const auto write = [&](const std::string& items) { world.poll(items, {{"n", "other"}}); };
+  REQUIRE(world.attach({{"n", "other"}}));
+
+  hub.pin(id);
+  hub.keep(id, {.last_poll = now, .last_demand = now - std::chrono::days(31)});  // as of when it began to be followed
+  write(R"([{"id":1}])");
+  CHECK(last_demand() == now);
+  now += std::chrono::days(31);
+  for (auto& work : std::exchange(later, {})) work();
+  write(R"([{"id":2}])");
+  CHECK(last_demand() == now);
+}
+
+TEST_CASE("of channels that nobody asked for in a long time a few are forgotten at once, until none is left") {
+  const auto left_after = [](int looks) {
+    World world;
+    std::vector<std::move_only_function<void()>> later;
+    Hub::Surroundings around = world.surroundings();
+    around.loop.at = [&later](SteadyTime, std::move_only_function<void()> work) { later.push_back(std::move(work)); };
+    std::vector<ChannelRecord> records;
+    for (int i = 0; i < 120; ++i) records.push_back({.channel = "news?n=" + std::to_string(i)});
+    Hub hub(std::move(around), {}, records, world.hooks());
+    for (int i = 0; i < looks; ++i)
+      for (auto& work : std::exchange(later, {})) work();
+    return std::ranges::count_if(records,
+                                 [&](const ChannelRecord& one) { return hub.forget(one.channel).has_value(); });
+  };
+  CHECK(left_after(0) == 70);
+  CHECK(left_after(1) == 20);
+  CHECK(left_after(2) == 0);
 }

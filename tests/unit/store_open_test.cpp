@@ -175,6 +175,22 @@ TEST_CASE("A database of another program is refused and kept") {
   refuses(directory.path(), Kind::damaged, "another program");
 }
 
+TEST_CASE("A file that is a link is used where it is, and is not made anew when the link leads nowhere") {
+  const TemporaryDirectory directory;
+  const TemporaryDirectory disk;
+  make_file(directory.path());
+  fs::rename(directory.path() / "restream.db", disk.path() / "state.db");
+  fs::create_symlink(disk.path() / "state.db", directory.path() / "restream.db");
+  CHECK_FALSE(open(directory.path())->channels().empty());
+  fs::rename(disk.path() / "state.db", disk.path() / "away");  // as when the disk is not mounted
+  const auto store = open_sqlite_store(directory.path());
+  REQUIRE_FALSE(store);
+  CHECK(store.error().kind == Kind::damaged);
+  CHECK(store.error().message.find("a link to a file that is not there") != std::string::npos);
+  CHECK(fs::is_symlink(directory.path() / "restream.db"));
+  CHECK_FALSE(fs::exists(disk.path() / "state.db"));
+}
+
 TEST_CASE("What a broken start left behind does not stop the next one") {
   const TemporaryDirectory directory;
   write_bytes(directory.path() / "restream.db.new", "half a file");
