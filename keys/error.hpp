@@ -36,7 +36,6 @@ constexpr int exit_code(KeysErrorKind kind) {
     case KeysErrorKind::wrong_key:
       return 4;
     case KeysErrorKind::damaged:
-      return 5;
     case KeysErrorKind::unknown_version:
       return 5;
     case KeysErrorKind::permissions:
@@ -46,7 +45,6 @@ constexpr int exit_code(KeysErrorKind kind) {
     case KeysErrorKind::rollback:
       return 8;
     case KeysErrorKind::missing:
-      return 9;
     case KeysErrorKind::io:
       return 9;
   }

@@ -5,7 +5,7 @@
 namespace restream {
 
 std::optional<Seconds> parse_interval(std::string_view text) {
-  constexpr Seconds::rep most = 24 * 3600;
+  constexpr Seconds::rep most = Seconds(std::chrono::hours(24)).count();
   Seconds::rep count = 0;
   const char* const end = text.data() + text.size();
   const auto [unit, error] = std::from_chars(text.data(), end, count);
