@@ -1,7 +1,6 @@
 #include "channel/committer.hpp"
 
 #include <algorithm>
-#include <unordered_set>
 #include <utility>
 
 #include "channel/poll_plan.hpp"
@@ -144,7 +143,7 @@ GroupOutcome Committer::commit(std::span<const PollInput> inputs, std::span<cons
   GroupOutcome group;
   group.polls.resize(inputs.size());
   std::vector<Write> writes(others.begin(), others.end());
-  std::unordered_set<std::string> forgotten;
+  TextSet<> forgotten;
   for (const Write& other : others) {
     if (const auto* forget = std::get_if<ForgetWrite>(&other)) forgotten.insert(forget->channel);
   }

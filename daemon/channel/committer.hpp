@@ -9,12 +9,12 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "channel/commit_rules.hpp"
 #include "model/event.hpp"
 #include "model/position.hpp"
+#include "model/text_hash.hpp"
 #include "store/store.hpp"
 
 namespace restream {
@@ -90,7 +90,7 @@ class Committer {
   void remember(PollPlan& plan, PollOutcome& outcome);
 
   Store& store_;
-  std::unordered_map<std::string, std::unique_ptr<KnownChannel>> channels_;
+  TextMap<std::unique_ptr<KnownChannel>> channels_;
 };
 
 }  // namespace restream

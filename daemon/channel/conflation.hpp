@@ -7,10 +7,10 @@
 
 #include <cstddef>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "model/event.hpp"
+#include "model/text_hash.hpp"
 
 namespace restream {
 
@@ -29,7 +29,7 @@ class Conflation {
     bool began_new = false;
   };
   std::vector<Event> events_;
-  std::unordered_map<std::string, Known> items_;
+  TextMap<Known> items_;
 };
 
 }  // namespace restream

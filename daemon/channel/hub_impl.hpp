@@ -12,12 +12,12 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "channel/hub.hpp"
 #include "diff/projection.hpp"
+#include "model/text_hash.hpp"
 
 namespace restream {
 
@@ -148,11 +148,11 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   HubLimits limits;
   HubHooks hooks;
   std::vector<ServeThread> threads;
-  std::unordered_map<std::string, Channel> channels;  // nodes stay where they are, so `numbers` may point at them
+  TextMap<Channel> channels;  // nodes stay where they are, so `numbers` may point at them
   std::unordered_map<ChannelNumber, Channel*> numbers;
-  std::unordered_map<std::string, ChannelRecord> records;  // of channels that are not in memory
-  std::unordered_map<std::string, std::size_t> addresses;  // channels that each brought to life
-  std::unordered_set<std::string> pinned;
+  TextMap<ChannelRecord> records;  // of channels that are not in memory
+  TextMap<std::size_t> addresses;  // channels that each brought to life
+  TextSet<> pinned;
   std::vector<std::function<void()>> waiting;  // for a fetcher to settle
   ChannelNumber next_number = 1;
   std::map<std::string, std::array<std::uint64_t, 3>> events_told;  // by fetcher: new, updated, removed

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string_view>
-#include <unordered_set>
 
 namespace restream {
 
@@ -15,13 +14,13 @@ constexpr std::size_t most_remembered = 10'000;
 constexpr std::size_t candidates_at_once = 256;  // parsed items, and told bytes, in memory
 constexpr std::size_t candidate_bytes_at_once = 4U << 20U;
 
-using Ids = std::unordered_set<std::string_view>;
-using Items = std::unordered_map<std::string, std::string>;
+using Ids = TextSet<std::string_view>;
+using Items = TextMap<std::string>;
 
 // The API's order, with the items that it left out but that stay for now: each behind the item it stood behind.
 std::vector<std::string> merged_order(const std::vector<SlicedItem>& items, const Ids& present,
                                       const std::vector<std::string>& before, const Ids& held) {
-  std::unordered_map<std::string_view, std::vector<std::string_view>> behind;
+  std::unordered_map<std::string_view, std::vector<std::string_view>, TextHash> behind;
   std::string_view anchor;  // ids are never empty: "" is the front
   for (const std::string& id : before) {
     if (present.contains(id)) anchor = id;
@@ -114,7 +113,7 @@ void PollPlan::tell_changes(Store& store, std::vector<Candidate>& candidates, Wa
   candidates.clear();
 }
 
-void PollPlan::forget_who_left(const std::unordered_set<std::string_view>& present, WallTime now) {
+void PollPlan::forget_who_left(const TextSet<std::string_view>& present, WallTime now) {
   for (const auto& [id, known] : channel->known) {
     if (!known.left || present.contains(id)) continue;
     const WallTime forgotten = *known.left + remembered_after_leaving;
@@ -128,7 +127,7 @@ void PollPlan::forget_who_left(const std::unordered_set<std::string_view>& prese
 }
 
 // Of those that left, and of which there are `more` now, the ones that left first.
-void PollPlan::forget_too_many(const std::unordered_set<std::string_view>& present, std::size_t more) {
+void PollPlan::forget_too_many(const TextSet<std::string_view>& present, std::size_t more) {
   const std::size_t most = std::max(most_remembered, 2 * present.size());
   if (channel->known.size() - channel->order.size() + more <= most) return;
   std::vector<std::pair<WallTime, const std::string*>> left;

@@ -9,14 +9,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "channel/commit_rules.hpp"
 #include "diff/layout.hpp"
 #include "model/event.hpp"
+#include "model/text_hash.hpp"
 #include "store/store.hpp"
 
 namespace restream {
@@ -36,7 +35,7 @@ constexpr std::chrono::minutes longest_deferred{1};
 // What is known of a channel, as of the last commit.
 struct KnownChannel {
   ChannelRecord record;
-  std::unordered_map<std::string, KnownItem> known;
+  TextMap<KnownItem> known;
   std::vector<std::string> order;  // of the snapshot
 
   // Of the last good poll since the start; what follows saves the work when the next one says the same.
@@ -88,8 +87,8 @@ struct PollPlan {
   };
   void compare(Store& store, const std::vector<SlicedItem>& items, WallTime now);
   void tell_changes(Store& store, std::vector<Candidate>& candidates, WallTime now);
-  void forget_who_left(const std::unordered_set<std::string_view>& present, WallTime now);
-  void forget_too_many(const std::unordered_set<std::string_view>& present, std::size_t more);
+  void forget_who_left(const TextSet<std::string_view>& present, WallTime now);
+  void forget_too_many(const TextSet<std::string_view>& present, std::size_t more);
   void leave_out(Store& store, const std::vector<SlicedItem>& items, WallTime now);
 };
 

@@ -10,10 +10,11 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "model/text_hash.hpp"
 
 namespace restream {
 
@@ -91,8 +92,8 @@ struct StoreThread::Impl {
   Committer committer;
   std::vector<PollInput> polls;  // the group that is being gathered
   std::vector<std::move_only_function<void(PollOutcome)>> answers;
-  std::unordered_set<std::string> polled;  // the channels in it
-  std::vector<QuotaJob> quotas;            // spent before the group's polls are
+  TextSet<> polled;              // the channels in it
+  std::vector<QuotaJob> quotas;  // spent before the group's polls are
   std::size_t dropped = 0;
   std::size_t counted_known = 0;  // of these the statistics know
   std::map<std::string, Waiting> waiting;

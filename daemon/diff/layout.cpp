@@ -1,10 +1,10 @@
 #include "diff/layout.hpp"
 
 #include <algorithm>
-#include <unordered_set>
 #include <utility>
 
 #include "diff/item_reader.hpp"
+#include "model/text_hash.hpp"
 
 namespace restream {
 
@@ -80,7 +80,7 @@ class Again {
   // Items that stand where they were have an id each. One that does not may be a second of its id.
   bool strangers_are_known() const {
     if (strangers_.empty()) return false;
-    std::unordered_set<std::string_view> ids;
+    TextSet<std::string_view> ids;
     for (const std::size_t i : strangers_) {
       if (!ids.insert(sliced_.items[i].id).second) return true;
     }

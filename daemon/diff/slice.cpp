@@ -1,10 +1,10 @@
 // Cuts a poll's result into items, by the offsets that the parser's events give.
 #include <charconv>
-#include <unordered_map>
 
 #include "diff/diff.hpp"
 #include "diff/item_reader.hpp"
 #include "diff/json_reader.hpp"
+#include "model/text_hash.hpp"
 
 namespace restream {
 
@@ -106,7 +106,7 @@ class Slicer final : public JsonEvents {
 
   std::string_view text_;
   IdFinder id_;
-  std::unordered_map<std::string, std::size_t> places_;
+  TextMap<std::size_t> places_;
   std::size_t depth_ = 0;
   std::size_t begin_ = 0;  // of the item
   Member member_ = Member::other;

@@ -7,12 +7,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "fetch/fetcher.hpp"
 #include "fetch/timetable.hpp"
 #include "fetch/verdicts.hpp"
+#include "model/text_hash.hpp"
 
 namespace restream {
 
@@ -147,7 +147,7 @@ struct Fetcher::Impl : std::enable_shared_from_this<Fetcher::Impl> {
   std::optional<AdaptiveRange> adaptive;
   FetcherKeys keys;
 
-  std::unordered_map<std::string, ChannelPoll> polls;
+  TextMap<ChannelPoll> polls;
   std::map<std::string, std::string> renamed;  // canonical id today -> the id under which the channel lives
   Timetable table;
   Timetable leaving;               // when the linger of those that nobody wants is over

@@ -49,9 +49,8 @@ std::vector<std::string> MemoryStore::order(const std::string& channel) {
   return found == channels_.end() ? std::vector<std::string>() : found->second.order;
 }
 
-std::unordered_map<std::string, std::string> MemoryStore::items(const std::string& channel,
-                                                                std::span<const std::string> ids) {
-  std::unordered_map<std::string, std::string> items;
+TextMap<std::string> MemoryStore::items(const std::string& channel, std::span<const std::string> ids) {
+  TextMap<std::string> items;
   const auto found = channels_.find(channel);
   if (found == channels_.end()) return items;
   for (const std::string& id : ids) {

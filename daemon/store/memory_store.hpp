@@ -17,8 +17,7 @@ class MemoryStore final : public Store {
   std::optional<ChannelRecord> channel(const std::string& channel) override;
   std::vector<ItemState> item_states(const std::string& channel) override;
   std::vector<std::string> order(const std::string& channel) override;
-  std::unordered_map<std::string, std::string> items(const std::string& channel,
-                                                     std::span<const std::string> ids) override;
+  TextMap<std::string> items(const std::string& channel, std::span<const std::string> ids) override;
   std::optional<Snapshot> snapshot(const std::string& channel) override;
   std::expected<std::vector<Event>, HistoryGone> events(const std::string& channel, Position after,
                                                         std::size_t max_bytes) override;

@@ -81,8 +81,7 @@ class SqliteStore final : public Store {
     const std::optional<Row> row = find(channel);
     return row ? order_of(row->key) : std::vector<std::string>();
   }
-  std::unordered_map<std::string, std::string> items(const std::string& channel,
-                                                     std::span<const std::string> ids) override;
+  TextMap<std::string> items(const std::string& channel, std::span<const std::string> ids) override;
   std::optional<Snapshot> snapshot(const std::string& channel) override;
   std::expected<std::vector<Event>, HistoryGone> events(const std::string& channel, Position after,
                                                         std::size_t max_bytes) override;
@@ -186,9 +185,8 @@ std::vector<ItemState> SqliteStore::item_states(const std::string& channel) {
   return found;
 }
 
-std::unordered_map<std::string, std::string> SqliteStore::items(const std::string& channel,
-                                                                std::span<const std::string> ids) {
-  std::unordered_map<std::string, std::string> found;
+TextMap<std::string> SqliteStore::items(const std::string& channel, std::span<const std::string> ids) {
+  TextMap<std::string> found;
   const std::optional<Row> row = find(channel);
   if (!row) return found;
   for (const std::string& id : ids) {

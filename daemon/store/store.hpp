@@ -18,7 +18,6 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -27,6 +26,7 @@
 #include "model/position.hpp"
 #include "model/quota.hpp"
 #include "model/schedule.hpp"
+#include "model/text_hash.hpp"
 
 namespace restream {
 
@@ -153,8 +153,7 @@ class Store {
   [[nodiscard]] virtual std::vector<std::string> order(const std::string& channel) = 0;
 
   // The last told bytes of those of `ids` that are known.
-  [[nodiscard]] virtual std::unordered_map<std::string, std::string> items(const std::string& channel,
-                                                                           std::span<const std::string> ids) = 0;
+  [[nodiscard]] virtual TextMap<std::string> items(const std::string& channel, std::span<const std::string> ids) = 0;
 
   // Nothing when the channel is unknown.
   [[nodiscard]] virtual std::optional<Snapshot> snapshot(const std::string& channel) = 0;

@@ -34,8 +34,7 @@ class CountingStore final : public Store {
   std::optional<ChannelRecord> channel(const std::string& channel) override { return kept.channel(channel); }
   std::vector<ItemState> item_states(const std::string& channel) override { return kept.item_states(channel); }
   std::vector<std::string> order(const std::string& channel) override { return kept.order(channel); }
-  std::unordered_map<std::string, std::string> items(const std::string& channel,
-                                                     std::span<const std::string> ids) override {
+  TextMap<std::string> items(const std::string& channel, std::span<const std::string> ids) override {
     if (!ids.empty()) ++item_reads;
     items_read += ids.size();
     return kept.items(channel, ids);

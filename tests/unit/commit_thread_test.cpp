@@ -31,8 +31,7 @@ class WatchedStore final : public Store {
   std::optional<ChannelRecord> channel(const std::string& channel) override { return kept_.channel(channel); }
   std::vector<ItemState> item_states(const std::string& channel) override { return kept_.item_states(channel); }
   std::vector<std::string> order(const std::string& channel) override { return kept_.order(channel); }
-  std::unordered_map<std::string, std::string> items(const std::string& channel,
-                                                     std::span<const std::string> ids) override {
+  TextMap<std::string> items(const std::string& channel, std::span<const std::string> ids) override {
     return kept_.items(channel, ids);
   }
   std::optional<Snapshot> snapshot(const std::string& channel) override { return kept_.snapshot(channel); }
