@@ -117,8 +117,9 @@ describe("plugins", () => {
 });
 
 describe("APIs", async () => {
-  // Quick deadlines and a small limit, so that nothing takes long to go wrong.
-  const config = { plugins: { call_timeout: "3s" }, http: { body: "1MiB" } };
+  // Quick deadlines and a small limit, so that nothing takes long to go wrong; a sixth of the time is the host's, to end
+  // a call in, and no stall of the machine should take all of that.
+  const config = { plugins: { call_timeout: "5s" }, http: { body: "1MiB" } };
   const daemon = await startDaemon({ upstream, config });
   const elsewhere = await startUpstream();
 
@@ -197,8 +198,8 @@ describe("APIs", async () => {
       await healthy.waitFor("updated_item", ({ item }) => item.n === n);
       times.push(time());
     }
-    // Who waits for one that hangs waits for the 3 s of its call, each time.
-    assert.ok(times.sort((a, b) => a - b)[2] < seconds(2.5), `${times} ms`);
+    // Who waits for one that hangs waits for the 5 s of its call, each time.
+    assert.ok(times.sort((a, b) => a - b)[2] < Math.min(seconds(2.5), 4000), `${times} ms`);
     await upstream.heal();
     await healthy.close();
     await stuck.close();
