@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { Daemon, eventually, pluginFile, Replica, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
+import { Daemon, eventually, pluginFile, Replica, seconds, sleep, startDaemon, startUpstream, stopwatch } from "./harness.mjs";
 
 const upstream = await startUpstream();
 
@@ -117,8 +117,9 @@ describe("plugins", () => {
 });
 
 describe("APIs", async () => {
-  // Quick deadlines and a small limit, so that nothing takes long to go wrong.
-  const config = { plugins: { call_timeout: "3s" }, http: { body: "1MiB" } };
+  // Quick deadlines and a small limit, so that nothing takes long to go wrong; a sixth of the time is the host's, to end
+  // a call in, and no stall of the machine should take all of that.
+  const config = { plugins: { call_timeout: "5s" }, http: { body: "1MiB" } };
   const daemon = await startDaemon({ upstream, config });
   const elsewhere = await startUpstream();
 
@@ -190,10 +191,15 @@ describe("APIs", async () => {
     await upstream.fail("/list/stuck", "hang");
     const stuck = await daemon.subscriber();
     await stuck.subscribe("list-complete", { name: "stuck" });
-    for (let n = 2; n <= 4; ++n) {
+    const times = [];
+    for (let n = 2; n <= 6; ++n) {
+      const time = stopwatch();
       await upstream.setList("healthy", [{ id: "a", n }, { id: "b", n: 1 }]);
-      await healthy.waitFor("updated_item", ({ item }) => item.n === n, { within: seconds(2.5) });
+      await healthy.waitFor("updated_item", ({ item }) => item.n === n);
+      times.push(time());
     }
+    // Who waits for one that hangs waits for the 5 s of its call, each time.
+    assert.ok(times.sort((a, b) => a - b)[2] < Math.min(seconds(2.5), 4000), `${times} ms`);
     await upstream.heal();
     await healthy.close();
     await stuck.close();

@@ -43,7 +43,8 @@ test("an interval: at most so often, the newest state of each item, on the one p
     const times = heard.map(({ at }) => at).filter((at, i, all) => i === 0 || at - all[i - 1] > 500);
     const most = (times.at(-1) - start) / 2000 + 2;
     assert.ok(times.length >= 3 && times.length <= most, `${times.length} deliveries, not ${most} at most`);
-    for (const [i, at] of times.entries()) assert.ok(i === 0 || at - times[i - 1] > 1800, `${at - times[i - 1]} ms`);
+    // One that was late for a busy machine is nearer to the next.
+    for (const [i, at] of times.entries()) assert.ok(i === 0 || at - times[i - 1] > 1200, `${at - times[i - 1]} ms`);
     assert.equal(heard.length, 2 * times.length, "each item once in each delivery");
     assert.ok(heard.every((message) => message.patch === undefined && message.item !== undefined));
   }
@@ -71,7 +72,8 @@ test("conflate: one that stopped reading finds the newest state, not all that wa
   // It must not be paused for so long that it counts as gone: 10 s.
   const start = Date.now();
   let rounds = 0;
-  while (rounds < 12 || (rounds < 60 && Date.now() - start < 5000)) {
+  const least = SLOWNESS > 1 ? 12 : 20; // more than the kernel keeps
+  while (rounds < least || (rounds < 60 && Date.now() - start < 5000)) {
     const n = ++rounds;
     await upstream.setList("newest", [{ id: "a", n, text }]);
     await fast.waitFor("updated_item", ({ patch }) => patch.some(({ path, value }) => path === "/n" && value === n));

@@ -2,15 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openViewer } from "./browser.mjs";
-import { eventually, seconds, startDaemon, startUpstream } from "./harness.mjs";
+import { eventually, freePort, seconds, startDaemon, startUpstream } from "./harness.mjs";
 
 const upstream = await startUpstream();
 
 test("EventSource resumes by itself after kill -9: each event once and in order", async () => {
   await upstream.setList("kept", [{ id: "a", n: 1 }]);
-  const daemon = await startDaemon({ upstream, plugins: ["list-complete"] });
-  daemon.config.listen.port = daemon.port;
-  daemon.writeConfig();
+  const daemon = await startDaemon({ upstream, plugins: ["list-complete"], config: { listen: { port: await freePort() } } });
   const { page, close } = await openViewer(daemon.url);
   await page.evaluate(() => {
     window.heard = [];

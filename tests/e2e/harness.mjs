@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { atEnd, eventually, Process, run, seconds, temporaryFolder } from "./processes.mjs";
 import { subscriber } from "./subscriber.mjs";
 
-export { eventually, Process, run, seconds, sleep, SLOWNESS, temporaryFolder } from "./processes.mjs";
+export { eventually, freePort, Process, run, seconds, sleep, SLOWNESS, stopwatch, temporaryFolder } from "./processes.mjs";
 export { readPosition, Replica, Subscriber, subscriber } from "./subscriber.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -139,12 +139,12 @@ export class Daemon {
     const before = this.limit ? ["prlimit", `--nofile=${this.limit}`, ...under] : under;
     const [file, ...words] = [...before, ...command];
     this.#process = new Process(file, words, { tolerate: this.tolerate });
-    const [, address] = await this.#process.waitForLine(/listening.*address=(\S+:[0-9]+)/, seconds(20));
+    const [, address] = await this.#process.waitForLine(/listening.*address=(\S+:[0-9]+)/);
     this.port = Number(address.split(":").at(-1));
     this.url = `http://${address}`;
     if (!ready) return this;
     const isReady = () => fetch(`${this.url}/readyz`).then((answer) => answer.ok, () => false);
-    await eventually(isReady, { within: seconds(20), what: "a ready daemon" }).catch((error) => {
+    await eventually(isReady, { what: "a ready daemon" }).catch((error) => {
       throw new Error(`${error.message}\n${this.#process.lastLines()}`);
     });
     return this;
@@ -163,7 +163,7 @@ export class Daemon {
     this.#process.signal(name);
   }
   waitForEnd() {
-    return this.#process.waitForEnd(seconds(15));
+    return this.#process.waitForEnd();
   }
 
   // SIGTERM, which must end it with code 0.

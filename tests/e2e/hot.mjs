@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, readdirSync, readFileSync, renameSync } from "
 import { join } from "node:path";
 import { Daemon, pluginFile, SLOWNESS } from "./harness.mjs";
 
-// What is promised is 2 seconds; sanitizers get more.
+// What is promised is 2 seconds, of a machine that is there; sanitizers get more.
 export const PROMISE = 2000 * SLOWNESS;
 
 export const file = (daemon, name = "hot") => join(daemon.pluginFolder, `${name}.so`);

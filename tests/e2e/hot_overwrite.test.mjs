@@ -42,7 +42,7 @@ for (const [how, reopens] of Object.entries({ "in one go": false, "with a close 
     const part = Math.ceil(bytes.length / 5);
     let fd = openSync(file(daemon), "w");
     for (let begin = 0; begin < bytes.length; begin += part) {
-      if (begin > 0) await sleep(600);
+      if (begin > 0) await sleep(400); // longer than a finished file rests, and far less than one that is written to
       if (begin > 0 && reopens) fd = openSync(file(daemon), "a");
       writeSync(fd, bytes.subarray(begin, begin + part));
       if (reopens) closeSync(fd);

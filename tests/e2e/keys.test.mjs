@@ -54,7 +54,7 @@ test("a key that is set beside a running daemon makes its channels live, with no
 
   await restreamKeys(daemon, ["set", "nyt-top", "left-over"], "whatever");
   const unused = async () => (await keysOf(daemon))["left-over"] === "unused";
-  await eventually(unused, { within: seconds(10), what: "the key that nobody declares" });
+  await eventually(unused, { what: "the key that nobody declares" });
 
   // Where a key must never be: the log, the state, the command line and the environment.
   const state = await run("find", [daemon.config.state.directory, "-type", "f"]);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import net from "node:net";
 import { test } from "node:test";
-import { curl, eventually, run, seconds, SLOWNESS, sleep, startDaemon, startUpstream } from "./harness.mjs";
+import { curl, eventually, run, seconds, sleep, startDaemon, startUpstream, stopwatch } from "./harness.mjs";
 
 const upstream = await startUpstream();
 
@@ -45,16 +45,19 @@ test("without descriptors existing streams go on, nothing spins, and new connect
   await eventually(() => shut.ended === 30, { what: "an end of all connections" });
   await daemon.waitForLine(/cannot accept connections for now/);
   const before = cpuOf(daemon.pid);
+  const begin = performance.now();
   const pressing = setInterval(() => connectAll(daemon.port, 2), 50);
   await upstream.setList("fd", [{ id: "a", n: 1 }]);
   await client.waitFor("updated_item");
   await sleep(2000);
   clearInterval(pressing);
-  assert.ok(cpuOf(daemon.pid) - before < 0.05 * 3 * SLOWNESS, `${cpuOf(daemon.pid) - before} s of CPU`);
+  // Who spins has all of a core, or half where two share it.
+  const [cpu, time] = [cpuOf(daemon.pid) - before, (performance.now() - begin) / 1000];
+  assert.ok(cpu < 0.25 * time, `${cpu} s of CPU in ${time} s`);
   await setDescriptorLimit(daemon.pid, 1024);
-  const start = Date.now();
+  const start = stopwatch();
   await eventually(async () => (await curl("--max-time", "1", `${daemon.url}/livez`)).status === 200, { every: 10 });
-  assert.ok(Date.now() - start < seconds(1), `${Date.now() - start} ms`);
+  assert.ok(start() < seconds(1), `${start()} ms`);
   await client.close();
 });
 
@@ -85,13 +88,13 @@ test("1,000 heads that drip delay nobody, and each gets 408 five seconds after i
   const slow = connectAll(daemon.port, 1000, "GET /channels HTTP/1.1\r\n");
   const dripping = setInterval(() => slow.sockets.forEach((socket) => socket.writable && socket.write("X")), 400);
   await eventually(async () => slow.sockets.every((socket) => !socket.connecting), { what: "1,000 connections" });
-  const asked = Date.now();
+  const asked = stopwatch();
   assert.equal((await curl(`${daemon.url}/livez`)).status, 200);
-  assert.ok(Date.now() - asked < seconds(1), `${Date.now() - asked} ms`);
-  await eventually(() => slow.ended === 1000, { within: seconds(15), what: "an end of all" });
+  assert.ok(asked() < seconds(2), `${asked()} ms`);
+  await eventually(() => slow.ended === 1000, { what: "an end of all" });
   clearInterval(dripping);
   const took = Date.now() - start;
-  assert.ok(took >= 4_500 && took <= seconds(7.5), `${took} ms`);
+  assert.ok(took >= 4_500 && took <= seconds(12), `${took} ms`);
   const told = slow.received.filter((text) => text?.startsWith("HTTP/1.1 408 ")).length;
   assert.ok(told >= 990, `${told} were told`);
 });

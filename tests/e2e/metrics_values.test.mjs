@@ -75,7 +75,8 @@ test("a plugin's process that dies is counted under its plugin's name", async ()
 
 test("calls wait for a place in the plugin, and requests for one at their origin", async () => {
   const daemon = await startDaemon({ upstream, config: { fetchers: { list: once }, http: { requests_per_origin: 30 } } });
-  await upstream.delay("/list/busy", seconds(4));
+  const held = 10_000; // less than a server may take to begin its answer
+  await upstream.delay("/list/busy", held);
   const client = await daemon.subscriber();
   for (let i = 0; i < 100; ++i) client.send({ action: "subscribe", channel: "list", params: { name: `busy-${i}` } });
   // 80 of a plugin's calls may be of channels that were never polled.
@@ -88,7 +89,7 @@ test("calls wait for a place in the plugin, and requests for one at their origin
       now.restream_upstream_requests_waiting,
     ].join();
   };
-  await eventually(async () => (await seen()) === "20,0,30,50", { within: seconds(3.5), what: "20,0,30,50" }).catch(async (error) => {
+  await eventually(async () => (await seen()) === "20,0,30,50", { within: held - 1000, what: "20,0,30,50" }).catch(async (error) => {
     throw new Error(`${error.message}, but ${await seen()}`);
   });
   await upstream.heal();

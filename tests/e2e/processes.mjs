@@ -1,6 +1,7 @@
 // Processes and folders that a test makes, and that are gone when the test file ends, however it ends.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
@@ -9,6 +10,39 @@ import { after } from "node:test";
 export const SLOWNESS = Number(process.env.RESTREAM_TEST_SLOWNESS ?? 1);
 export const seconds = (count) => count * 1000 * SLOWNESS;
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// How late this process's timers were, summed up: what a busy machine takes from all that runs on it.
+const TICK_MS = 50;
+let late = 0;
+let expected = performance.now() + TICK_MS;
+setInterval(() => {
+  const now = performance.now();
+  if (now - expected > 5) late += now - expected;
+  expected = now + TICK_MS;
+}, TICK_MS).unref();
+
+// A function that gives the milliseconds since now, less those in which the machine was not there for us.
+export function stopwatch() {
+  const begin = performance.now();
+  const before = late;
+  return () => {
+    const now = performance.now();
+    return Math.round(now - begin - (late - before) - Math.max(0, now - expected));
+  };
+}
+
+// A port that is free, and stays so until it is bound, or bound again: of these the kernel gives none to those who
+// connect or ask for any.
+export async function freePort() {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const isFree = await new Promise((resolve) => {
+      const server = createServer().once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
+}
 
 const children = new Set();
 const folders = new Set();
@@ -50,12 +84,12 @@ export function temporaryFolder() {
 }
 
 // Waits until `look` gives something true, and gives that back.
-export async function eventually(look, { within = seconds(10), what = "what the test waits for", every = 20 } = {}) {
-  const deadline = Date.now() + within;
+export async function eventually(look, { within = seconds(30), what = "what the test waits for", every = 20 } = {}) {
+  const deadline = performance.now() + within;
   for (;;) {
     const found = await look();
     if (found) return found;
-    if (Date.now() > deadline) throw new Error(`after ${within} ms there is still not ${what}`);
+    if (performance.now() > deadline) throw new Error(`after ${within} ms there is still not ${what}`);
     await sleep(every);
   }
 }
@@ -118,7 +152,7 @@ export class Process {
   }
 
   // Waits for a line of standard error or standard output; gives the match.
-  waitForLine(pattern, within = seconds(15)) {
+  waitForLine(pattern, within = seconds(30)) {
     return eventually(
       () => {
         const match = pattern.exec(this.#log) ?? pattern.exec(this.#output);
@@ -135,7 +169,7 @@ export class Process {
   }
 
   // Waits for the end and gives {code, signal}.
-  async waitForEnd(within = seconds(15)) {
+  async waitForEnd(within = seconds(30)) {
     await eventually(() => this.end, { within, what: `an end of ${this.name}` });
     await this.ended;
     const suspects = this.#log.split("\n").filter((line) => !this.tolerate?.test(line));

@@ -1,10 +1,9 @@
 // Behind a proxy: the real nginx, for the way of real clients, and curl that says what a proxy would.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
-import net from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { curl, eventually, Process, run, startDaemon, startUpstream, temporaryFolder } from "./harness.mjs";
+import { curl, eventually, freePort, Process, run, startDaemon, startUpstream, temporaryFolder } from "./harness.mjs";
 import { subscriber as connect } from "./subscriber.mjs";
 
 const upstream = await startUpstream();
@@ -16,15 +15,6 @@ const plain = await startDaemon({ upstream, config: { limits: { connections_per_
 const front = await startDaemon({ upstream, config: { listen: { trusted_proxies: ["127.0.0.1"] } } });
 const forwarded = (address, more = {}) => ({ "x-forwarded-for": address, ...more });
 const open = (url, headers, origin) => connect(url, { headers, origin });
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 // nginx with an upstream that keeps connections; TLS ends here.
 async function startNginx() {

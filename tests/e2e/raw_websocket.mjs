@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import { randomBytes } from "node:crypto";
-import { eventually, seconds } from "./processes.mjs";
+import { eventually } from "./processes.mjs";
 
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
 
@@ -55,10 +55,10 @@ export class RawWebSocket {
   // The code of the close frame that the daemon sends, and its reason. The connection must end after it.
   async waitForClose() {
     const frame = await eventually(() => this.frames.find(({ opcode }) => opcode === OPCODE.close), {
-      within: seconds(5), what: "a close frame",
+      what: "a close frame",
     });
     this.send(OPCODE.close, frame.payload);
-    await eventually(() => this.ended, { within: seconds(10), what: "an end of the connection after the close" });
+    await eventually(() => this.ended, { what: "an end of the connection after the close" });
     if (frame.payload.length < 2) return { code: 1005, reason: "" };
     return { code: frame.payload.readUInt16BE(0), reason: frame.payload.subarray(2).toString() };
   }

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BUILD, curl, Daemon, eventually, run, seconds, sleep, startUpstream } from "./harness.mjs";
+import { BUILD, curl, Daemon, eventually, run, sleep, startUpstream } from "./harness.mjs";
 import { by, fetcher, file, following, hosts, overwrite, rename, start } from "./hot.mjs";
 
 const upstream = await startUpstream();
@@ -186,7 +186,7 @@ test("a configuration that is not right changes nothing, and the log says where"
   await upstream.setList("kept", [{ id: "a" }, { id: "b" }]);
   await socket.waitFor("new_item", ({ id }) => id === "b");
   await reload(daemon, next);
-  await eventually(async () => (await daemon.get("/fetchers/second-list")).status === 200, { what: "the fetcher", within: seconds(5) });
+  await eventually(async () => (await daemon.get("/fetchers/second-list")).status === 200, { what: "the fetcher" });
 });
 
 test("a plugin file that is refused for its permissions stays refused, whatever becomes of the configuration", async () => {

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EventSource } from "eventsource";
-import { curl, eventually, Process, Replica, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
+import { curl, eventually, freePort, Process, Replica, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
 
 const upstream = await startUpstream();
-const daemon = await startDaemon({ upstream, config: { listen: { origins: ["https://friend.example"] } } });
+const daemon = await startDaemon({ upstream, config: { listen: { port: await freePort(), origins: ["https://friend.example"] } } });
 const EVENTS_ACCEPT = ["-H", "Accept: text/event-stream"];
 const TYPES = ["subscribed", "snapshot", "new_item", "updated_item", "removed_item", "status"];
 
@@ -95,8 +95,6 @@ test("an EventSource that reconnects by itself, also after a SIGKILL of the daem
     await upstream.setList("es", [{ id: "a", n: round }]);
     await eventually(() => replica.follow(client).items.get("a")?.n === round, { what: `round ${round}` });
     await daemon.kill9();
-    daemon.config.listen.port = daemon.port;
-    daemon.writeConfig();
     await daemon.start();
     await eventually(() => client.opened.count > round, { within: seconds(20), what: "a new connection" });
   }

@@ -8,7 +8,7 @@ const daemon = await startDaemon({
   upstream,
   plugins: ["list", "list-complete", "list-shy"],
   config: {
-    plugins: { call_timeout: "2s" },
+    plugins: { call_timeout: "5s" }, // a sixth of it is the host's, to end a call in: more than a stall of the machine
     fetchers: { "list-shy": { quota: { calls: 1000, per: "minute" } }, "list-complete": { enabled: false } },
   },
 });
@@ -42,7 +42,7 @@ async function through(fetcher, name, trouble, { state, reason, lasts = 2500 }) 
   assert.deepEqual(first, ["ready", "subscribed", "snapshot", "status"]);
   const shown = await row(id);
   assert.deepEqual([shown.state, shown.reason], [state, reason]);
-  assert.ok(Date.parse(shown.next_poll) > Date.now() - 3000, shown.next_poll);
+  assert.ok(Date.parse(shown.next_poll) > Date.now() - seconds(6), shown.next_poll);
 
   await upstream.heal();
   const live = await client.waitFor("status", (one) => one.state === "live" && one.at > heard.at, { within: seconds(30) });
@@ -63,7 +63,7 @@ const troubles = [
   [["status", { status: 503, headers: { "Retry-After": "2" } }], { state: "limited", reason: "rate_limited" }],
   [["html"], { state: "failing", reason: "bad_result" }],
   [["reset"], { state: "failing", reason: "unreachable" }],
-  [["hang"], { state: "failing", reason: "timeout", lasts: 6000 }],
+  [["hang"], { state: "failing", reason: "timeout", lasts: 9000 }],
 ];
 for (const [number, [trouble, expected]] of troubles.entries())
   test(`${trouble[0]} ${trouble[1]?.status ?? ""} is ${expected.state}: ${expected.reason}, told once`, () =>
@@ -85,7 +85,7 @@ test("a 403 that the fetcher declares to mean 429 is limited, and stops its whol
   assert.ok(Date.parse(quota.renews) >= since + 4000, `renews ${quota.renews}, limited since ${limited.at}`);
   await client.waitFor("status", ({ params, state }) => params.name === "shy" && state === "live", { within: seconds(20) });
   for (const name of ["shy", "other"]) {
-    const during = (await upstream.requests(`/list/${name}`)).filter((time) => time > since + 100 && time < since + 4800);
+    const during = (await upstream.requests(`/list/${name}`)).filter((time) => time > since + 700 && time < since + 4800);
     assert.deepEqual(during, [], `${name} was asked while the credential had to wait`);
   }
   await client.close();

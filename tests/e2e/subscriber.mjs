@@ -45,7 +45,7 @@ export class Subscriber {
   }
 
   // Takes the first message of that type (null: any) for which the predicate holds out of those not taken yet.
-  async waitFor(type, predicate = () => true, { within = seconds(10) } = {}) {
+  async waitFor(type, predicate = () => true, { within = seconds(30) } = {}) {
     const look = () => {
       const place = this.#fresh.findIndex((message) => (type === null || message.type === type) && predicate(message));
       if (place >= 0) return this.#fresh.splice(place, 1);
@@ -94,7 +94,7 @@ export class Subscriber {
     return this.messages.filter((message) => sameChannel(message, channel, params));
   }
 
-  async waitForClose(within = seconds(10)) {
+  async waitForClose(within = seconds(30)) {
     return eventually(() => this.close_, { within, what: "a close of the connection" });
   }
 

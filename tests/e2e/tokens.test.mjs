@@ -91,7 +91,7 @@ test("an EventSource comes in with a ticket", async () => {
 });
 
 test("a live token that expires closes with 1008; SIGHUP reads the file anew, and a bad one changes nothing", async () => {
-  const soon = { name: "soon", token: "open-sesame-3", expires: new Date(Date.now() + seconds(3)).toISOString() };
+  const soon = { name: "soon", token: "open-sesame-3", expires: new Date(Date.now() + seconds(6)).toISOString() };
   writeTokens(ALL, soon);
   daemon.signal("SIGHUP");
   await daemon.waitForLine(/tokens read anew/);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openViewer, panelOf } from "./browser.mjs";
-import { eventually, Process, run, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
+import { eventually, freePort, Process, run, seconds, sleep, startDaemon, startUpstream } from "./harness.mjs";
 import { startRelay } from "./relay.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -231,9 +231,7 @@ test("a server that wants a token is given the one that the reader types, and ke
 
 test("a daemon that is killed under the page is resumed, with nothing lost and nothing twice", async () => {
   await upstream.setList("kept", [{ id: "a", n: 1 }, { id: "b", n: 1 }]);
-  const own = await startDaemon({ upstream, plugins: ["list-complete"] });
-  own.config.listen.port = own.port;
-  own.writeConfig();
+  const own = await startDaemon({ upstream, plugins: ["list-complete"], config: { listen: { port: await freePort() } } });
   const positions = [];
   const { page, close } = await openViewer(own.url, {
     at: "#list-complete?name=kept",

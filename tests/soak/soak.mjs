@@ -5,7 +5,7 @@
 //   tests/soak/run [--kills N] [--clients N] [--lists N] [--seed TEXT] [--minutes N]
 //
 // The seed decides what is done, not when: two runs with one seed are alike, not equal.
-import { eventually, seconds, sleep } from "../e2e/processes.mjs";
+import { eventually, freePort, seconds, sleep } from "../e2e/processes.mjs";
 import { Daemon } from "../e2e/harness.mjs";
 import { Random } from "../upstream/random.mjs";
 import { Client } from "./client.mjs";
@@ -33,12 +33,10 @@ await generator.start();
 const daemon = new Daemon({
   plugins: ["list-complete"],
   upstream: generator,
-  config: { fetchers: { "list-complete": { poll_interval: "200ms" } }, listen: { compression: true } },
+  // The same port after each kill.
+  config: { fetchers: { "list-complete": { poll_interval: "200ms" } }, listen: { port: await freePort(), compression: true } },
 });
 await daemon.start();
-// The same port after each kill.
-daemon.config.listen.port = daemon.port;
-daemon.writeConfig();
 
 const clients = Array.from(
   { length: options.clients },
@@ -92,7 +90,7 @@ const settled = async () => {
   }
   return true;
 };
-await eventually(settled, { within: seconds(20), what: "the API's lists, in their order, in the daemon's snapshots" });
+await eventually(settled, { within: seconds(40), what: "the API's lists, in their order, in the daemon's snapshots" });
 const difference = (client) => {
   for (const copy of client.copies) {
     const different = copy.awaiting || !copy.position ? "no snapshot" : copy.difference(generator.items(copy.list));
@@ -105,7 +103,7 @@ const late = Array.from(
   (_, i) => new Client({ ledger, seed: options.seed, number: 1000 + 2 * i, url: daemon.url, lists: generator.names }),
 );
 const everybody = [...clients, ...late];
-await Promise.all(everybody.map((client) => client.finish(() => difference(client) === null, seconds(15))));
+await Promise.all(everybody.map((client) => client.finish(() => difference(client) === null, seconds(30))));
 for (const client of everybody) {
   const different = difference(client);
   if (different) ledger.fault("state", different);

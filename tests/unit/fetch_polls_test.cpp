@@ -144,13 +144,23 @@ TEST_CASE("20,000 calls that wait because their API hangs do not slow down those
   CallPlaces places;
   static_cast<void>(fill(places, hanging.get(), CallTrust::proven));
   CallQueue queue;
+  const auto time_of_200 = [&] {
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < 200; ++i) {
+      queue.push(waiting_call("answers", healthy, CallTrust::proven));
+      const auto next = queue.take_next(places);
+      REQUIRE(next);
+      REQUIRE(next->poll == "answers");
+    }
+    return std::chrono::steady_clock::now() - start;
+  };
+  // The least of many: a machine that stands still for a moment says nothing about us.
+  const auto best = [&] {
+    auto least = time_of_200();
+    for (int i = 1; i < 20; ++i) least = std::min(least, time_of_200());
+    return least;
+  };
+  const auto alone = best();
   for (int i = 0; i < 20'000; ++i) queue.push(waiting_call("hangs", hanging, CallTrust::proven));
-  const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < 20'000; ++i) {
-    queue.push(waiting_call("answers", healthy, CallTrust::proven));
-    const auto next = queue.take_next(places);
-    REQUIRE(next);
-    REQUIRE(next->poll == "answers");
-  }
-  CHECK(std::chrono::steady_clock::now() - start < 2s);
+  CHECK(best() < 10 * alone);
 }

@@ -50,9 +50,6 @@ TEST_CASE("more calls than there are threads all come back, each with its own re
 TEST_CASE("calls run side by side on a bounded number of threads") {
   Host host("actor");
   host.started();
-  const auto start = std::chrono::steady_clock::now();
-  std::vector<Pending> pending;
-  for (int i = 0; i < 200; ++i) pending.push_back(begin(host, "sleep 500"));
   // Sum it up from the outside: 128 workers and main (and what a sanitizer adds).
   const auto threads = [&] {
     std::ifstream status("/proc/" + std::to_string(host.process->pid()) + "/status");
@@ -61,14 +58,23 @@ TEST_CASE("calls run side by side on a bounded number of threads") {
     return 0;
   };
   int most = 0;
+  // These last until told to end, so that there is a thread for each, however long the machine takes to start them.
+  std::vector<Pending> pending;
+  for (int i = 0; i < 200; ++i) pending.push_back(begin(host, "until-cancelled"));
+  CHECK(host.run_until([&] {
+    most = std::max(most, threads());
+    return most >= 100;
+  }));
+  for (const Pending& one : pending) host.process->cancel(one.number);
+  for (int i = 0; i < 200; ++i) pending.push_back(begin(host, "sleep 500"));
+  const auto start = std::chrono::steady_clock::now();
   for (const Pending& one : pending)
     CHECK(host.run_until([&] {
       most = std::max(most, threads());
       return one.done();
     }));
-  CHECK(most >= 100);
   CHECK(most <= 129 + (sanitized ? 2 : 0));
-  CHECK(std::chrono::steady_clock::now() - start < (sanitized ? 30s : 10s));  // one by one: 100 s
+  CHECK(std::chrono::steady_clock::now() - start < 30s);  // one by one: 100 s
 }
 
 TEST_CASE("a result of 16 MiB arrives whole") {
@@ -166,6 +172,11 @@ Flood flood_in(const Host& host) {
   return flood;
 }
 
+// How many budgets of a second there may have been since then: that under way at the start, and that at the end.
+std::size_t seconds_begun(SteadyTime start) {
+  return static_cast<std::size_t>((std::chrono::steady_clock::now() - start) / 1s) + 2;
+}
+
 }  // namespace
 
 TEST_CASE("a flood of lines is cut to 200 a second, and one line says how many were dropped") {
@@ -173,10 +184,11 @@ TEST_CASE("a flood of lines is cut to 200 a second, and one line says how many w
   host.started();
   for (const char* request : {"log-flood 5000", "print-flood 5000"}) {
     host.lines.clear();
+    const auto start = std::chrono::steady_clock::now();
     CHECK(call(host, request).code == RESTREAM_OK);
     CHECK(host.run_until([&] { return flood_in(host).passed + flood_in(host).dropped == 5000; }));
     CHECK(flood_in(host).passed >= 200);
-    CHECK(flood_in(host).passed <= 1000);
+    CHECK(flood_in(host).passed <= 200 * seconds_begun(start));
     // The budget is the host's: let its second pass before the next round.
     host.run_until([] { return false; }, 1100ms);
   }
@@ -190,11 +202,12 @@ TEST_CASE("a flood without end is not even read: it waits in the plugin's own wr
     Host host("actor");
     host.started();
     const auto other = begin(host, "echo nothing");
+    const auto start = std::chrono::steady_clock::now();
     begin(host, request);
     CHECK(finish(host, other).output == "nothing");
     host.run_until([] { return false; }, 2500ms);
     CHECK(flood_in(host).dropped > 0);
-    CHECK(flood_in(host).dropped < 4 * a_second);
+    CHECK(flood_in(host).dropped < seconds_begun(start) * a_second);
     CHECK_FALSE(host.ended);
   }
 }

@@ -146,7 +146,7 @@ TEST_CASE("a call past its deadline costs its host, and the other calls are lost
   CHECK(call(host, "hang", 300ms).kind == CallResult::Kind::timed_out);
   const auto took = std::chrono::steady_clock::now() - start;
   CHECK(took >= 300ms);
-  CHECK(took < 5s);
+  CHECK(took < 15s);  // the other call would have slept for 30
   CHECK(finish(host, other).kind == CallResult::Kind::lost);
   const HostEnd end = host.until_ended();
   CHECK(end.timed_out);
@@ -163,7 +163,7 @@ TEST_CASE("a cancelled call that goes on all the same costs nobody anything befo
   const auto stubborn = begin(host, "{}", time);
   REQUIRE(host.run_until([&] { return !host.asked.empty(); }));
   host.process->cancel(stubborn.number);
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < 5; ++i) {
     CHECK(metadata().code == RESTREAM_OK);
     host.run_until([] { return false; }, 100ms);
   }

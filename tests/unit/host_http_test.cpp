@@ -108,14 +108,20 @@ TEST_CASE("cancelling a call ends its wait for HTTP, and its late answer is of n
 }
 
 TEST_CASE("a request is given up before its call's deadline, so that a silent daemon costs no host") {
-  Host host("actor");
-  host.started();
-  const auto pending = begin(host, "http-twice https://x/", 3s);
-  const HttpAsk ask = next_ask(host);
   const std::string one = "5 0 [the time for HTTP in this call is over] []";
-  CHECK(finish(host, pending).output == one + one);
-  ask.reply(answer("late"));
-  CHECK(call(host, "echo fine").output == "fine");
+  // The host has a quarter of a second to return in: a machine that stands still takes that, but hardly three times.
+  for (int attempt = 1;; ++attempt) {
+    Host host("actor");
+    host.started();
+    const auto pending = begin(host, "http-twice https://x/", 3s);
+    const HttpAsk ask = next_ask(host);
+    const CallResult result = finish(host, pending);
+    if (result.kind == CallResult::Kind::timed_out && attempt < 3) continue;
+    CHECK(result.output == one + one);
+    ask.reply(answer("late"));
+    CHECK(call(host, "echo fine").output == "fine");
+    break;
+  }
 }
 
 TEST_CASE("an answer may come after the host has ended, and after it is gone altogether") {

@@ -72,7 +72,7 @@ TEST_CASE("a request that is given up is over as well") {
   const auto purse = std::make_shared<Purse>(5);
   {
     HttpClient client(HttpOptions{.user_agent = "restream/test"}, real_clock());
-    CHECK(refused(client, paid(get(server.origin(), "/hang", 200ms), purse)).problem == HttpProblem::timeout);
+    CHECK(refused(client, paid(get(server.origin(), "/hang", 1500ms), purse)).problem == HttpProblem::timeout);
     CHECK(purse->under_way == 0);
     const auto last = start(client, paid(get(server.origin(), "/hang"), purse));
     while (server.seen().size() < 2) std::this_thread::sleep_for(5ms);

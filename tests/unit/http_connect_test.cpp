@@ -87,18 +87,18 @@ TEST_CASE("a place that a hanging connection took is free again for the next") {
   auto first = start(narrow, get(origin, "/1", 15s));
   auto second = start(narrow, get(origin, "/2", 15s));
   for (auto* one : {&first, &second}) {
-    REQUIRE(one->wait_for(5s) == std::future_status::ready);
+    REQUIRE(one->wait_for(10s) == std::future_status::ready);
     CHECK(one->get().error().problem == HttpProblem::unreachable);
   }
 }
 
 TEST_CASE("who is connected may take longer than connecting may") {
   TestServer server([](int fd, const SeenRequest&) {
-    std::this_thread::sleep_for(700ms);
+    std::this_thread::sleep_for(1500ms);
     send_all(fd, answer(200, "", "slow"));
     return true;
   });
-  HttpClient client(hurried, real_clock());
+  HttpClient client(HttpOptions{.user_agent = "restream/test", .connect = 1s}, real_clock());
   CHECK(got(client, get(server.origin(), "/")).body == "slow");
 }
 

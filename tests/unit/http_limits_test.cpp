@@ -162,12 +162,12 @@ TEST_CASE("a server that never answers costs the deadline and no more") {
   TestServer server(hang);
   HttpClient client(options, real_clock());
   const SteadyTime start = std::chrono::steady_clock::now();
-  const HttpError error = refused(client, get(server.origin(), "/secret-path?key=secret", 300ms));
+  const HttpError error = refused(client, get(server.origin(), "/secret-path?key=secret", 1s));
   CHECK(error.problem == HttpProblem::timeout);
   CHECK(error.message == server.origin() + ": it did not answer in time");
   CHECK(error.requests == 1);
-  CHECK(lasted(start, 300ms));
-  CHECK(since(start) < 5s);
+  CHECK(lasted(start, 1s));
+  CHECK(since(start) < 8s);
 }
 
 TEST_CASE("a server that drips is cut off at the deadline of the whole call") {
@@ -178,38 +178,39 @@ TEST_CASE("a server that drips is cut off at the deadline of the whole call") {
   });
   HttpClient client(options, real_clock());
   const SteadyTime start = std::chrono::steady_clock::now();
-  const HttpError error = refused(client, get(server.origin(), "/", 400ms));
+  const HttpError error = refused(client, get(server.origin(), "/", 1500ms));
   CHECK(error.problem == HttpProblem::timeout);
   CHECK(error.message == server.origin() + ": its answer took too long");
-  CHECK(since(start) < 5s);
+  CHECK(since(start) < 10s);
 }
 
 TEST_CASE("an answer must begin in time, though the call has more; from then on only the call's deadline counts") {
-  const HttpOptions hurried{.user_agent = "restream/test", .first_byte = 300ms};
+  // Long enough for a server on a machine that stands still for half a second.
+  const HttpOptions hurried{.user_agent = "restream/test", .first_byte = 1500ms};
   HttpClient client(hurried, real_clock());
   const SteadyTime start = std::chrono::steady_clock::now();
   SECTION("a server that never answers") {
     TestServer server(hang);
     const HttpError error = refused(client, get(server.origin(), "/?key=secret", 10s));
     CHECK(error.problem == HttpProblem::timeout);
-    CHECK(error.message == server.origin() + ": it did not begin to answer within 300 ms");
+    CHECK(error.message == server.origin() + ": it did not begin to answer within 1500 ms");
     CHECK(error.requests == 1);
-    CHECK(lasted(start, 300ms));
-    CHECK(since(start) < 5s);
+    CHECK(lasted(start, 1500ms));
+    CHECK(since(start) < 8s);
   }
   SECTION("a server that begins and takes its time") {
     TestServer server([](int fd, const SeenRequest&) {
       send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
-      std::this_thread::sleep_for(700ms);
+      std::this_thread::sleep_for(2s);
       send_all(fd, "ok");
       return true;
     });
     CHECK(got(client, get(server.origin(), "/")).body == "ok");
-    CHECK(lasted(start, 700ms));
+    CHECK(lasted(start, 2s));
   }
   SECTION("each request of a call has a time of its own") {
     TestServer server([](int fd, const SeenRequest& request) {
-      std::this_thread::sleep_for(200ms);
+      std::this_thread::sleep_for(800ms);
       if (request.target == "/hang") return hang(fd, request);
       if (request.target == "/end") {
         send_all(fd, answer(200, "", "end"));
@@ -219,11 +220,11 @@ TEST_CASE("an answer must begin in time, though the call has more; from then on 
       return true;
     });
     CHECK(got(client, get(server.origin(), "/")).body == "end");
-    CHECK(lasted(start, 400ms));
+    CHECK(lasted(start, 1600ms));
     const HttpError error = refused(client, get(server.origin(), "/then-hang"));
     CHECK(error.problem == HttpProblem::timeout);
     CHECK(error.requests == 2);
-    CHECK(since(start) < 5s);
+    CHECK(since(start) < 9s);
   }
   SECTION("a silent server's place is free again for others") {
     TestServer server([](int fd, const SeenRequest& request) {
@@ -231,7 +232,7 @@ TEST_CASE("an answer must begin in time, though the call has more; from then on 
       send_all(fd, answer(200, "", "fine"));
       return true;
     });
-    HttpClient narrow(HttpOptions{.user_agent = "x", .requests_per_origin = 1, .first_byte = 300ms}, real_clock());
+    HttpClient narrow(HttpOptions{.user_agent = "x", .requests_per_origin = 1, .first_byte = 1500ms}, real_clock());
     auto stuck = restream::test::start(narrow, get(server.origin(), "/hang"));
     CHECK(got(narrow, get(server.origin(), "/")).body == "fine");
     CHECK_FALSE(stuck.get());
@@ -316,13 +317,13 @@ TEST_CASE("200 requests that hang on one origin delay no other, and those that w
   HttpClient client(HttpOptions{.user_agent = "x"}, real_clock());
   std::vector<std::future<HttpResult>> stuck;
   const SteadyTime start_time = std::chrono::steady_clock::now();
-  const HttpRequest request = get(hung.origin(), "/", 3s);
+  const HttpRequest request = get(hung.origin(), "/", 6s);
   for (int i = 0; i < 200; ++i) stuck.push_back(start(client, request));
   while (hung.seen().size() < 64) std::this_thread::sleep_for(1ms);
   for (int i = 0; i < 20; ++i) {
     const SteadyTime asked = std::chrono::steady_clock::now();
     CHECK(got(client, get(fine.origin(), "/")).body == "fine");
-    CHECK(since(asked) < 1s);
+    CHECK(since(asked) < 3s);
   }
   CHECK(client.load().active == 64);
   CHECK(client.load().waiting == 136);
@@ -336,5 +337,5 @@ TEST_CASE("200 requests that hang on one origin delay no other, and those that w
       CHECK_THAT(result.error().message, Catch::Contains("before one of the 64 requests"));
   }
   CHECK(sent == 64);
-  CHECK(since(start_time) < 8s);
+  CHECK(since(start_time) < 15s);
 }

@@ -213,14 +213,14 @@ TEST_CASE("a cancelled request ends as cancelled, at once, and frees its place")
   CHECK(client.load().active == 1);
   CHECK(client.load().waiting == 2);
   client.cancel(waiting);
-  REQUIRE(second.wait_for(2s) == std::future_status::ready);
+  REQUIRE(second.wait_for(5s) == std::future_status::ready);
   CHECK(second.get().error().problem == HttpProblem::cancelled);
   client.cancel(running);
   client.cancel(running);
   client.cancel(4711);
-  REQUIRE(first.wait_for(2s) == std::future_status::ready);
+  REQUIRE(first.wait_for(5s) == std::future_status::ready);
   CHECK(first.get().error().problem == HttpProblem::cancelled);
-  REQUIRE(third.wait_for(2s) == std::future_status::ready);
+  REQUIRE(third.wait_for(5s) == std::future_status::ready);
   CHECK(third.get()->body == "fine");
   CHECK(client.load().active + client.load().waiting == 0);
   go = true;

@@ -75,7 +75,7 @@ struct Crasher {
 
   // Gives up quietly: then the core shows.
   void wait_until(const std::function<bool()>& holds) const {
-    for (int i = 0; i < 1000 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    for (int i = 0; i < 3000 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   [[nodiscard]] bool says(const std::string& words) const { return text_of(output).find(words) != std::string::npos; }
   [[nodiscard]] bool has_core_limit_of_zero() const {

@@ -244,11 +244,16 @@ TEST_CASE("no value is in arguments, environment, messages or files") {
                                .input = std::string(kSecret) + "\n",
                                .environment = {"PATH=/usr/bin"},
                                .meanwhile = [&](pid_t child) {
-                                 // It has read its value by now and waits for the lock.
-                                 std::this_thread::sleep_for(std::chrono::milliseconds(500));
                                  const std::string proc = "/proc/" + std::to_string(child);
+                                 const std::string none = "Max core file size        0                    0 ";
+                                 // It waits five seconds for the lock: where it has just begun, there is time.
+                                 for (int i = 0; i < 200 && !has(limits, none); ++i) {
+                                   std::this_thread::sleep_for(std::chrono::milliseconds(10));
+                                   limits = read_file(proc + "/limits");
+                                 }
+                                 // It has read its value after this, and waits.
+                                 std::this_thread::sleep_for(std::chrono::milliseconds(500));
                                  seen = read_file(proc + "/cmdline") + read_file(proc + "/environ");
-                                 limits = read_file(proc + "/limits");
                                }});
   CHECK(outcome.code == 7);
   CHECK(has(seen, "set"));

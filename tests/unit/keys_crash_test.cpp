@@ -216,8 +216,8 @@ TEST_CASE("a writer waits five seconds for another, then gives up") {
   const auto waited = std::chrono::steady_clock::now() - begin;
   CHECK(outcome.code == 7);
   CHECK(waited > std::chrono::milliseconds(4900));
-  CHECK(waited < std::chrono::seconds(10));
-  CHECK(store.run({"list"}).code == 0);  // readers do not wait
+  CHECK(waited < std::chrono::seconds(30));  // it is killed after a minute
+  CHECK(store.run({"list"}).code == 0);      // readers do not wait
   CHECK(store.gen() == 1);
 }
 

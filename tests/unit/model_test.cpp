@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 
@@ -61,13 +62,20 @@ TEST_CASE("a pattern is compiled once, not for each value that it is asked about
   using Clock = std::chrono::steady_clock;
   ParamSpec spec;
   spec.name = "x";
-  const auto begin = Clock::now();
-  for (int i = 0; i < 3; ++i) spec.pattern = Pattern("(\\pL{1,20} ){1,3}|[a-z]+");
-  const auto three = Clock::now() - begin;
-  const std::vector specs{spec};
-  for (int i = 0; i < 1000; ++i) REQUIRE(canonical_channel("t", specs, {{"x", "sports"}}));
+  auto three = Clock::duration::max();
+  auto thousand = Clock::duration::max();
+  // The least of five: a machine that stands still for a moment says nothing about us.
+  for (int round = 0; round < 5; ++round) {
+    const auto begin = Clock::now();
+    for (int i = 0; i < 3; ++i) spec.pattern = Pattern("(\\pL{1,20} ){1,3}|[a-z]+");
+    const auto compiled = Clock::now();
+    const std::vector specs{spec};
+    for (int i = 0; i < 1000; ++i) REQUIRE(canonical_channel("t", specs, {{"x", "sports"}}));
+    three = std::min(three, compiled - begin);
+    thousand = std::min(thousand, Clock::now() - compiled);
+  }
   // Compiled for each, they would take 333 times as long as the three.
-  CHECK(Clock::now() - begin - three < 100 * three);
+  CHECK(thousand < 100 * three);
 }
 
 TEST_CASE("a pattern that takes more memory than any param needs is none") {

@@ -32,7 +32,7 @@ Client::Client(std::uint16_t port, int receive_buffer, const std::string& addres
     : socket_(::socket(address.find(':') != std::string::npos ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   const bool v6 = address.find(':') != std::string::npos;
   if (receive_buffer > 0) ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-  const timeval limit{.tv_sec = 10, .tv_usec = 0};
+  const timeval limit{.tv_sec = 30, .tv_usec = 0};
   ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   sockaddr_in to4{};
@@ -117,7 +117,7 @@ bool Client::fill() {
   const ssize_t size = tls_ ? SSL_read(tls_.get(), chunk.data(), static_cast<int>(chunk.size()))
                             : ::recv(socket_, chunk.data(), chunk.size(), 0);
   if (size < 0) {
-    if (errno == EAGAIN) throw std::runtime_error("nothing came for 10 s");
+    if (errno == EAGAIN) throw std::runtime_error("nothing came for 30 s");
     reset_ = errno == ECONNRESET;
   }
   if (size <= 0) return false;

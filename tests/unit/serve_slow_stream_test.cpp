@@ -85,8 +85,7 @@ TEST_CASE("a stream of which nothing is taken for ten seconds ends, and resumes 
   rig.clock.forward(Seconds(9));
   std::this_thread::sleep_for(Millis(600));
   CHECK(rig.core.attached() == 1);
-  rig.clock.forward(Seconds(2));
-  REQUIRE(eventually([&] { return rig.core.attached() == 0; }));
+  REQUIRE(rig.gives_up_after(Seconds(2)));
   std::uint64_t offset = 0;
   Block block;
   while (!(block = slow.read_event()).ended) REQUIRE(block.id == at(++offset));

@@ -301,6 +301,7 @@ TEST_CASE("a client that ends its stream is detached, also before the stream beg
 
 TEST_CASE("drain ends streams one after the other, and tells readers to wait before they come back") {
   Rig rig;
+  rig.clock.stop();
   std::vector<Client> clients;
   for (int i = 0; i < 10; ++i) {
     clients.push_back(rig.client());
@@ -312,11 +313,15 @@ TEST_CASE("drain ends streams one after the other, and tells readers to wait bef
   late.send("GET /events?channel=news HTTP/1.1\r\nHost: h\r\n\r\n");
   REQUIRE(eventually([&] { return rig.core.held() == 1; }));
   std::atomic<bool> done = false;
-  rig.server->drain(Millis(1000), [&] { done = true; });
+  rig.drain(Millis(4000), [&] { done = true; });
   CHECK(rig.client().stream("/channels/news").status == 503);
-  CHECK(rig.core.attached() > 3);
   rig.core.release();
   CHECK(late.read_answer().status == 503);
+  CHECK(eventually([&] { return rig.core.attached() == 10; }));
+  rig.clock.forward(Seconds(2));
+  CHECK(eventually([&] { return rig.core.attached() < 7; }));
+  CHECK(rig.core.attached() > 2);
+  rig.clock.forward(Seconds(2));
   for (Client& client : clients) {
     CHECK(client.read_block().retry == "9000");
     CHECK(client.read_block().ended);
