@@ -62,14 +62,14 @@ class Fields {
   void get(Function& function) {
     std::uint8_t number = 0;
     get(number);
-    function = static_cast<Function>(number);
-    fits_ = fits_ && (function == Function::metadata || function == Function::fetch);
+    fits_ = fits_ && number >= 1 && number <= 2;
+    if (fits_) function = static_cast<Function>(number);
   }
   void get(Sandbox& sandbox) {
     std::uint8_t number = 0;
     get(number);
-    sandbox = static_cast<Sandbox>(number);
     fits_ = fits_ && number >= 1 && number <= 3;
+    if (fits_) sandbox = static_cast<Sandbox>(number);
   }
   void get(std::string& text) {
     std::uint32_t size = 0;

@@ -95,7 +95,7 @@ void HttpSession::next() {
   const bool served = request->method == "GET" || request->method == "HEAD";
   if (request->has_body && !served) request->keep_alive = false;
   if (request->has_body && served) return refuse(413, "requests with a body are not understood here");
-  handle(std::move(*request));
+  handle(*request);
 }
 
 void HttpSession::read() {
@@ -125,7 +125,7 @@ void HttpSession::refuse(int status, std::string_view message) {
   send(error_answer(status, "bad_request", message));
 }
 
-void HttpSession::handle(Request request) {
+void HttpSession::handle(const Request& request) {
   first_ = false;
   answering_ = true;
   head_ = request.method == "HEAD";

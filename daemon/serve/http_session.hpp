@@ -38,7 +38,7 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   void on_bytes(const ErrorCode& error, std::string_view bytes);
   // Answers a fault in what was sent; what follows it can't be trusted.
   void refuse(int status, std::string_view message);
-  void handle(Request request);
+  void handle(const Request& request);
   void upgrade(const Request& request, Admission admission);
   void stream(const Request& request, Admission admission);
   void count_response(int status);

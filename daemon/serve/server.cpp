@@ -17,6 +17,7 @@ struct Server::Impl {
     const unsigned count = options.threads == 0 ? 1 : options.threads;
     const auto rules = std::make_shared<const ServeRules>(std::move(options));
     std::vector<Loop*> list;
+    list.reserve(count);
     for (ServeNumber number = 0; number < count; ++number)
       list.push_back(loops.emplace_back(std::make_unique<Loop>(context, rules, number)).get());
     listener = std::make_unique<Listener>(std::move(list));
@@ -106,7 +107,7 @@ Server::Totals Server::totals() const {
   return totals;
 }
 
-void Server::drain(Millis over, std::function<void()> done) {
+void Server::drain(Millis over, const std::function<void()>& done) {
   const auto left = std::make_shared<std::atomic<std::size_t>>(impl_->loops.size());
   for (const auto& loop : impl_->loops)
     loop->post([&one = *loop, over, left, done] {

@@ -81,7 +81,7 @@ class Server {
 
   // New requests get 503; WebSockets are closed with 1001, spread over `over`; `done` (on a serve thread) when the last
   // one is gone.
-  void drain(Millis over, std::function<void()> done);
+  void drain(Millis over, const std::function<void()>& done);
 
  private:
   // Does it on each thread, or at once when they do not run yet.

@@ -96,7 +96,7 @@ std::expected<void, std::string> choose_channels(Examination& exam, const CheckO
 bool hangs(const Section& section) {
   return (section.name == "items" || section.name == "requests") &&
          std::ranges::any_of(section.findings, [](const Finding& finding) {
-           return finding.what.find("did not return by its deadline") != finding.what.npos;
+           return finding.what.find("did not return by its deadline") != std::string::npos;
          });
 }
 

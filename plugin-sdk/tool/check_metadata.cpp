@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 16> known_fields = {
 constexpr std::array<std::string_view, 5> known_param_fields = {"required", "default", "pattern", "enum",
                                                                 "description"};
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 // The host's words, with what to do about them.
 void explain_refusal(Section& section, const std::string& reason) {

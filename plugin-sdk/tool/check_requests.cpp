@@ -46,17 +46,17 @@ std::vector<std::string> split(const std::string& text, char by) {
 
 UrlParts parts_of(const std::string& url) {
   UrlParts parts;
-  parts.fragment = url.find('#') != url.npos;
+  parts.fragment = url.find('#') != std::string::npos;
   parts.raw = std::ranges::any_of(url, [](char c) {
     return static_cast<unsigned char>(c) <= ' ' || static_cast<unsigned char>(c) >= 0x7f || c == '"';
   });
   const std::string plain = url.substr(0, url.find('#'));
   const auto question = plain.find('?');
   const auto scheme = plain.find("://");
-  const auto path_at = plain.find('/', scheme == plain.npos ? 0 : scheme + 3);
-  if (path_at != plain.npos && path_at < question)
+  const auto path_at = plain.find('/', scheme == std::string::npos ? 0 : scheme + 3);
+  if (path_at != std::string::npos && path_at < question)
     parts.segments = split(plain.substr(path_at, question - path_at), '/');
-  if (question == plain.npos) return parts;
+  if (question == std::string::npos) return parts;
   const std::string query = plain.substr(question + 1);
   for (const std::string& pair : split(query, '&')) parts.names.insert(pair.substr(0, pair.find('=')));
   return parts;
@@ -79,9 +79,9 @@ std::string damage(const std::string& url, const std::string& value, const UrlPa
   for (const std::string& segment : parts.segments)
     if (segment == ".." || segment == ".") return "it leads to another path by '" + segment + "'";
   if (parts.names != good.names) return "it changes the names in the query";
-  if (value == "x%2fevil" && url.find("x%2fevil") != url.npos)
+  if (value == "x%2fevil" && url.find("x%2fevil") != std::string::npos)
     return "its '%' is put in as it is, so it means another value";
-  if (value == "x+y" && url.find("x+y") > url.find('?') && url.find("x+y") != url.npos)
+  if (value == "x+y" && url.find("x+y") > url.find('?') && url.find("x+y") != std::string::npos)
     return "its '+' is put into the query as it is, where most servers read a space";
   return {};
 }

@@ -198,7 +198,8 @@ Section check_threads(Examination& exam) {
   Section section{.name = "threads", .note = {}, .skipped = false, .findings = {}};
   Crowd crowd(exam, section);
   if (!crowd.prepare()) return section;
-  std::mt19937 engine(1);  // the same disorder every time: a finding can be found again
+  // The same disorder every time: a finding can be found again.
+  std::mt19937 engine(1);  // NOLINT(cert-msc32-c,cert-msc51-cpp)
   int done = 0;
   while (done < rounds && crowd.run(engine)) ++done;
   section.note = std::to_string(calls_at_once) + " calls at once, " + std::to_string(exam.channels.size()) +

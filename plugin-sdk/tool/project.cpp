@@ -34,7 +34,7 @@ fs::path template_folder(const std::string& language) {
 // As one word of a shell command; in quotes only where it needs them.
 std::string word(const std::string& text) {
   constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/=";
-  return text.find_first_not_of(plain) == text.npos ? text : keys::shell_word(text);
+  return text.find_first_not_of(plain) == std::string::npos ? text : keys::shell_word(text);
 }
 
 // What tells CMake where the SDK is, where it would not look.
@@ -48,7 +48,7 @@ std::string name_problem(const std::string& name) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
   if (name.empty() || name.size() > 64 || !std::ranges::all_of(name, plain))
     return "a fetcher's name is 1 to 64 lower-case letters, digits and '-', like my-fetcher";
-  if (name.front() < 'a' || name.front() > 'z' || name.back() == '-' || name.find("--") != name.npos)
+  if (name.front() < 'a' || name.front() > 'z' || name.back() == '-' || name.find("--") != std::string::npos)
     return "a fetcher's name begins with a letter, and '-' stands between others, like my-fetcher";
   return {};
 }
@@ -74,7 +74,7 @@ std::string camel_case(const std::string& name) {
 
 std::string filled(std::string text, const std::map<std::string, std::string>& values) {
   for (const auto& [name, value] : values)
-    for (auto at = text.find(name); at != text.npos; at = text.find(name, at + value.size()))
+    for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + value.size()))
       text.replace(at, name.size(), value);
   return text;
 }

@@ -25,6 +25,7 @@ struct LiveUpstream::Impl {
 
 LiveUpstream::LiveUpstream(Bench& bench, HttpOptions options, std::shared_ptr<const HttpRules> rules,
                            OnExchange on_exchange)
+    // NOLINTNEXTLINE(modernize-make-shared): an HttpClient cannot be moved to where it would be made.
     : impl_(std::shared_ptr<Impl>(
           new Impl{bench, std::move(rules), std::move(on_exchange), HttpClient(std::move(options), real_clock())})) {}
 LiveUpstream::~LiveUpstream() = default;
@@ -38,7 +39,7 @@ Upstream LiveUpstream::for_call(Millis call_timeout) {
     request.deadline = deadline;
     request.rules = self->rules;
     const SteadyTime began = std::chrono::steady_clock::now();
-    auto answered = [weak, bench = &self->bench, request, reply, began](HttpResult result) mutable {
+    auto answered = [weak, bench = &self->bench, request, reply = Reply(reply), began](HttpResult result) mutable {
       // On the http thread: everything else is on the loop.
       bench->post([weak, request = std::move(request), reply = std::move(reply), began, result = std::move(result)] {
         if (const auto alive = weak.lock(); alive && alive->on_exchange)
