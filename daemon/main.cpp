@@ -14,6 +14,7 @@
 #include "daemon.hpp"
 #include "descriptors.hpp"
 #include "fetch/sandbox_probe.hpp"
+#include "http/certificates.hpp"
 #include "keyring/keyring.hpp"
 #include "keys/secret.hpp"
 #include "ops/log.hpp"
@@ -142,6 +143,9 @@ int main(int argc, char** argv) {
   if (config->listen.tls)
     if (const auto tls = TlsContext::load(config->listen.tls->certificate, config->listen.tls->key); !tls)
       return complain(exit_config, file + ": " + tls.error());
+  if (config->http.ca_file)
+    if (const std::string problem = problem_of_certificates(*config->http.ca_file); !problem.empty())
+      return complain(exit_config, file + ": http.ca_file: " + problem);
   if (config->tokens)
     if (const auto tokens = load_tokens(*config->tokens); !tokens)
       return complain(exit_config, tokens.error().where + ": " + tokens.error().message);

@@ -4,6 +4,7 @@
 
 #include "config/reload.hpp"
 #include "config/tokens.hpp"
+#include "http/certificates.hpp"
 #include "options.hpp"
 #include "serve/tls.hpp"
 
@@ -51,6 +52,9 @@ std::string Reloading::problem_of_files(const Config& next) const {
   if (next.listen.tls && next.listen.tls != parts_.config.listen.tls)
     if (const auto tls = TlsContext::load(next.listen.tls->certificate, next.listen.tls->key); !tls)
       return parts_.file.string() + ": listen.tls: " + tls.error();
+  if (next.http.ca_file && next.http.ca_file != parts_.config.http.ca_file)
+    if (const std::string problem = problem_of_certificates(*next.http.ca_file); !problem.empty())
+      return parts_.file.string() + ": http.ca_file: " + problem;
   if (next.tokens && next.tokens != parts_.config.tokens)
     if (const auto tokens = load_tokens(*next.tokens); !tokens)
       return tokens.error().where + ": " + tokens.error().message;

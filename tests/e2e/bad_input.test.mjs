@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { rootCertificates } from "node:tls";
 import { Daemon, eventually, pluginFile, Replica, seconds, sleep, startDaemon, startUpstream, stopwatch } from "./harness.mjs";
 
 const upstream = await startUpstream();
@@ -43,6 +44,33 @@ describe("configuration", () => {
     const daemon = new Daemon({ upstream });
     const { code, text } = await daemon.refuse("--check");
     assert.equal(code, 0, text);
+  });
+
+  test("certificates to trust that cannot be used are refused with code 2, and at a reload change nothing", async () => {
+    const daemon = new Daemon({ upstream });
+    const file = join(daemon.folder, "trusted.pem");
+    daemon.config.http = { ca_file: file };
+    for (const [words, text] of [[/No such file/], [/it is empty/, ""], [/no certificate/, "nonsense\n"]]) {
+      if (text !== undefined) writeFileSync(file, text);
+      daemon.writeConfig();
+      for (const more of [[], ["--check"]]) {
+        const refused = await daemon.refuse(...more);
+        assert.equal(refused.code, 2, refused.text);
+        assert.match(refused.text, /http\.ca_file: .*trusted\.pem cannot be used/);
+        assert.match(refused.text, words);
+      }
+    }
+    writeFileSync(file, rootCertificates[0]);
+    await daemon.start();
+    const other = join(daemon.folder, "other.pem");
+    daemon.config.http = { ca_file: other };
+    daemon.writeConfig();
+    daemon.signal("SIGHUP");
+    await daemon.waitForLine(/the configuration is refused.*http\.ca_file: .*other\.pem cannot be used/);
+    writeFileSync(other, rootCertificates[1]);
+    daemon.signal("SIGHUP");
+    await daemon.waitForLine(/configuration read anew/);
+    await daemon.stop();
   });
 
   test("an unknown option is refused with code 2", async () => {

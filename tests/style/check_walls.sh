@@ -20,7 +20,7 @@ only 'curl/' daemon/http/ bench/bare_get.cpp
 only 'sqlite3' daemon/store/
 only 'yaml-cpp/' daemon/config/
 only 'boost/beast' daemon/serve/
-only 'openssl/' keys/ plugins/ daemon/serve/ daemon/http/keyed_hash.cpp bench/fanout_clients.cpp
+only 'openssl/' keys/ plugins/ daemon/serve/ daemon/http/keyed_hash.cpp daemon/http/certificates.cpp bench/fanout_clients.cpp
 only 'seccomp.h' fetcher-host/
 only 'linux/landlock.h' fetcher-host/
 only 're2/' daemon/model/ daemon/fetch/metadata_parser.cpp
