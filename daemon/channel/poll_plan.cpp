@@ -91,7 +91,7 @@ void PollPlan::tell_changes(Store& store, std::vector<Candidate>& candidates, Wa
   for (const Candidate& candidate : candidates) {
     const SlicedItem& item = *candidate.item;
     const auto before = candidate.before == nullptr ? told.end() : told.find(item.id);
-    if (before == told.end()) {
+    if (candidate.before == nullptr || before == told.end()) {
       tell(now, Change{.kind = ChangeKind::new_item, .id = item.id, .item = item.json, .patch = {}, .undo = {}});
       set(item.id, candidate.now, item.json);
       continue;

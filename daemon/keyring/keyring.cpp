@@ -43,14 +43,10 @@ std::string master_key_of(const KeysConfig& config) {
   return default_master_key;
 }
 
-// As one word of a shell command; in quotes only where it needs them.
-std::string word(const std::string& text) {
-  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:";
-  return text.empty() || text.find_first_not_of(plain) != std::string::npos ? keys::shell_word(text) : text;
-}
-
 // Whoever pastes it is in another directory than the daemon.
-std::string path_word(const std::filesystem::path& path) { return word(std::filesystem::absolute(path).string()); }
+std::string path_word(const std::filesystem::path& path) {
+  return keys::shell_word(std::filesystem::absolute(path).string());
+}
 
 std::string sudo() {
   const auto service = keys::service_user();
@@ -80,7 +76,7 @@ std::string keys_command(const KeysConfig& config) {
 }
 
 std::string set_command(const KeysConfig& config, const std::string& fetcher, const std::string& key) {
-  return keys_command(config) + " set " + word(fetcher) + " " + word(key);
+  return keys_command(config) + " set " + keys::shell_word(fetcher) + " " + keys::shell_word(key);
 }
 
 std::string accept_command(const std::filesystem::path& config_file) {

@@ -31,16 +31,10 @@ fs::path template_folder(const std::string& language) {
   return prefix() / "share" / "restream" / "template" / (language == "c++" ? "cpp" : language);
 }
 
-// As one word of a shell command; in quotes only where it needs them.
-std::string word(const std::string& text) {
-  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/=";
-  return text.find_first_not_of(plain) == std::string::npos ? text : keys::shell_word(text);
-}
-
 // What tells CMake where the SDK is, where it would not look.
 std::string prefix_option() {
   const bool found = prefix() == "/usr" || prefix() == "/usr/local";
-  return found ? "" : " " + word("-DCMAKE_PREFIX_PATH=" + prefix().string());
+  return found ? "" : " " + keys::shell_word("-DCMAKE_PREFIX_PATH=" + prefix().string());
 }
 
 // What the daemon takes for a fetcher's name, and what languages can make an identifier of.
@@ -140,7 +134,7 @@ int run_new(const ProjectOptions& options) {
   std::printf(
       "\nBuild it and run its test:\n\n  cd %s\n  cmake -S . -B build%s && cmake --build build && ctest --test-dir "
       "build\n",
-      word(to.string()).c_str(), prefix_option().c_str());
+      keys::shell_word(to.string()).c_str(), prefix_option().c_str());
   return exit_fine;
 }
 

@@ -104,7 +104,7 @@ TEST_CASE("a keystore or master key with bits for others is refused with the lin
   const Store store;
   for (const mode_t mode : {0644U, 0640U, 0604U, 0620U, 0602U, 0610U, 0601U}) {
     chmod(store.file().c_str(), mode);
-    check_permissions(open(store), "chmod 0600 '" + store.file() + "'");
+    check_permissions(open(store), "chmod 0600 " + store.file());
   }
   chmod(store.file().c_str(), 0400);
   CHECK(open(store));
@@ -113,7 +113,7 @@ TEST_CASE("a keystore or master key with bits for others is refused with the lin
     const auto key = keys::load_master_key({Kind::file, store.master()}, keys::default_owners());
     REQUIRE_FALSE(key);
     CHECK(key.error().kind == KeysErrorKind::permissions);
-    CHECK(key.error().message.find("chmod 0600 '" + store.master() + "'") != std::string::npos);
+    CHECK(key.error().message.find("chmod 0600 " + store.master()) != std::string::npos);
   }
   chmod(store.master().c_str(), 0400);
   CHECK(open(store));
@@ -147,7 +147,7 @@ TEST_CASE("a file of somebody else is refused, and a trusted user's file stays t
   const Store store;
   constexpr uid_t kSomebody = 12345;
   REQUIRE(chown(store.file().c_str(), kSomebody, kSomebody) == 0);
-  check_permissions(open(store), "chown 0 '" + store.file() + "'");
+  check_permissions(open(store), "chown 0 " + store.file());
 
   // As for the service's user when root runs the tool.
   const keys::Owners with_service{{0, kSomebody}};
