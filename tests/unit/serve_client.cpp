@@ -76,6 +76,7 @@ bool Client::send(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t size = tls_ ? SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size()))
                               : ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (size < 0 && errno == EINTR) continue;  // whoever has a limit of time gets that when the process was stopped
     if (size <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(size));
   }
@@ -113,9 +114,12 @@ void Client::half_close() { ::shutdown(socket_, SHUT_WR); }
 
 bool Client::fill() {
   std::array<char, 65536> chunk{};
-  errno = 0;
-  const ssize_t size = tls_ ? SSL_read(tls_.get(), chunk.data(), static_cast<int>(chunk.size()))
-                            : ::recv(socket_, chunk.data(), chunk.size(), 0);
+  ssize_t size = 0;
+  do {
+    errno = 0;
+    size = tls_ ? SSL_read(tls_.get(), chunk.data(), static_cast<int>(chunk.size()))
+                : ::recv(socket_, chunk.data(), chunk.size(), 0);
+  } while (size < 0 && errno == EINTR);
   if (size < 0) {
     if (errno == EAGAIN) throw std::runtime_error("nothing came for 30 s");
     reset_ = errno == ECONNRESET;
