@@ -20,12 +20,12 @@ constexpr auto fetch_symbol = "fetch";
 // The linker's own words, without what Boost wraps around them, and with the file's name.
 std::string load_problem(std::string_view text, std::string_view path, std::string_view name) {
   constexpr std::string_view before = "system message: ";
-  if (const auto at = text.find(before); at != text.npos) {
+  if (const auto at = text.find(before); at != std::string::npos) {
     text.remove_prefix(at + before.size());
-    if (const auto end = text.rfind("): "); end != text.npos) text = text.substr(0, end);
+    if (const auto end = text.rfind("): "); end != std::string::npos) text = text.substr(0, end);
   }
   std::string words(text);
-  if (const auto at = words.find(path); at != words.npos) words.replace(at, path.size(), name);
+  if (const auto at = words.find(path); at != std::string::npos) words.replace(at, path.size(), name);
   return words;
 }
 

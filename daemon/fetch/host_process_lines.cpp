@@ -33,7 +33,7 @@ void LineSplitter::keep(std::string_view part) {
 
 std::vector<std::string> LineSplitter::feed(std::string_view bytes) {
   std::vector<std::string> lines;
-  for (auto end = bytes.find('\n'); end != bytes.npos; end = bytes.find('\n')) {
+  for (auto end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
     keep(bytes.substr(0, end));
     if (auto line = rest(); !line.empty()) lines.push_back(std::move(line));
     bytes.remove_prefix(end + 1);

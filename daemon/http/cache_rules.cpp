@@ -130,9 +130,7 @@ HttpResponse replayed(const HttpHeaders& kept, const std::string& body, const Ht
   for (const auto& [name, value] : not_modified.headers)
     if (!speaks_of_bytes(name)) out.headers.emplace_back(name, value);
   for (const auto& [name, value] : kept)
-    if (!speaks_of_now(name) && find_header(not_modified.headers, name) == nullptr)
-      out.headers.emplace_back(name, value);
-    else if (speaks_of_bytes(name))
+    if (speaks_of_bytes(name) || (!speaks_of_now(name) && find_header(not_modified.headers, name) == nullptr))
       out.headers.emplace_back(name, value);
   return out;
 }
