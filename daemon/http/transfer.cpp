@@ -303,7 +303,8 @@ bool Transfer::take_header_line(std::string_view line) {
   }
   // Each layer can unfold a thousandfold what the one around it has, without a byte of it reaching on_body(): 5 KB of
   // three layers keep libcurl busy for seconds, and with it every other request; each further layer multiplies that.
-  if (name == "content-encoding" && (layers_ += layers_of(value)) > 1) {
+  if (name == "content-encoding") layers_ += layers_of(value);
+  if (layers_ > 1) {
     own_refusal_ = error(HttpProblem::unreachable, "the answer is compressed more than once");
     return false;
   }

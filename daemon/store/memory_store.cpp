@@ -92,6 +92,7 @@ std::expected<std::vector<Event>, HistoryGone> MemoryStore::events(const std::st
 
 std::vector<QuotaRecord> MemoryStore::quotas() {
   std::vector<QuotaRecord> found;
+  found.reserve(quotas_.size());
   for (const auto& [_, record] : quotas_) found.push_back(record);
   return found;
 }
