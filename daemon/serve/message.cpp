@@ -70,8 +70,11 @@ class Reader {
   bool start_array(std::size_t);
   bool end_array() { return leave(); }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) {
-    fatal = bad_request("not JSON: unexpected input at byte " + std::to_string(position) + " of the message");
+    broken_at(position);
     return false;
+  }
+  void broken_at(std::size_t position) {
+    fatal = bad_request("not JSON: unexpected input at byte " + std::to_string(position) + " of the message");
   }
 
   ClientMessage message;
@@ -255,11 +258,17 @@ bool Reader::key(string_t& name) {
   return true;
 }
 
+void read(std::string_view text, Reader& reader) {
+  // The parser takes a NUL for the end of the text and would never see what follows it.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) return reader.broken_at(nul + 1);
+  json::sax_parse(text.begin(), text.end(), &reader);
+}
+
 }  // namespace
 
 std::expected<ClientMessage, MessageError> parse_message(std::string_view text) {
   Reader reader;
-  json::sax_parse(text.begin(), text.end(), &reader);
+  read(text, reader);
   if (reader.fatal) return std::unexpected(std::move(*reader.fatal));
 
   using Action = ClientMessage::Action;
@@ -289,7 +298,7 @@ std::optional<MessageError> parse_filter_field(std::string_view field, std::stri
   Reader reader;
   reader.filter = std::move(into);
   reader.begin_in(field);
-  json::sax_parse(text.begin(), text.end(), &reader);
+  read(text, reader);
   into = std::move(reader.filter);
   return reader.fatal ? reader.fatal : reader.problem;
 }

@@ -103,6 +103,9 @@ TEST_CASE("a wrong message is refused with its code, and the message names the f
     CHECK(message.error().code == one.code);
     CHECK(message.error().message.find(one.named) != std::string::npos);
   }
+  const std::string hidden(R"({"action":"unsubscribe_all"})" + std::string(1, '\0') + "and more");
+  REQUIRE_FALSE(parse_message(hidden));
+  CHECK(parse_message(hidden).error().message.find("byte 29 ") != std::string::npos);
   const auto deep = parse_message(R"({"action":)" + std::string(30000, '['));
   REQUIRE_FALSE(deep);
   CHECK(deep.error().code == "bad_request");
