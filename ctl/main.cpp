@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "control_socket.hpp"
+#include "keys/shell_word.hpp"
+#include "ops/utf8.hpp"
 #include "status_text.hpp"
-#include "words.hpp"
 
 namespace {
 
 using nlohmann::json;
+using restream::printable;
+using restream::keys::shell_word;
 
 constexpr int exit_fine = 0;
 constexpr int exit_refused = 1;

@@ -4,11 +4,14 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "words.hpp"
+#include "keys/shell_word.hpp"
+#include "ops/utf8.hpp"
 
 namespace {
 
 using nlohmann::json;
+using restream::printable;
+using restream::keys::shell_word;
 using Row = std::vector<std::string>;
 
 std::string word(const json& object, const char* name, const std::string& otherwise = "-") {

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "keys/entries.hpp"
+#include "keys/shell_word.hpp"
 
 namespace restream::keys {
 

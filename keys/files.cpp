@@ -12,6 +12,8 @@
 #include <system_error>
 #include <utility>
 
+#include "keys/shell_word.hpp"
+
 namespace restream::keys {
 
 namespace {
@@ -180,20 +182,6 @@ std::string file_name_of(const std::string& path) {
 }
 
 std::string sibling(const std::string& path, const std::string& name) { return directory_of(path) + "/" + name; }
-
-std::string shell_word(std::string_view text) {
-  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:=";
-  if (!text.empty() && text.find_first_not_of(plain) == std::string_view::npos) return std::string(text);
-  std::string word = "'";
-  for (const char c : text) {
-    if (c == '\'') {
-      word += "'\\''";
-    } else {
-      word += c;
-    }
-  }
-  return word += '\'';
-}
 
 KeysError system_error(std::string_view doing, const std::string& path) {
   const int code = errno;

@@ -75,8 +75,6 @@ std::string directory_of(const std::string& path);
 std::string file_name_of(const std::string& path);
 std::string sibling(const std::string& path, const std::string& name);  // a file in the same directory
 
-// As one word of a shell command; in quotes only where it needs them.
-std::string shell_word(std::string_view text);
 // From errno: EACCES and EPERM are `permissions`, the rest is `io`.
 KeysError system_error(std::string_view doing, const std::string& path);
 

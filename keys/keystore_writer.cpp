@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "keys/shell_word.hpp"
+
 namespace restream::keys {
 
 namespace {

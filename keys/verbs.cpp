@@ -14,6 +14,7 @@
 
 #include "keys/audit.hpp"
 #include "keys/keystore_writer.hpp"
+#include "keys/shell_word.hpp"
 #include "keys/terminal.hpp"
 
 namespace restream::keys {

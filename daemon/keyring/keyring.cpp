@@ -13,6 +13,7 @@
 #include "keys/files.hpp"
 #include "keys/keystore.hpp"
 #include "keys/master_key.hpp"
+#include "keys/shell_word.hpp"
 
 namespace restream {
 

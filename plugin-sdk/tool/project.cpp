@@ -9,7 +9,7 @@
 #include <system_error>
 #include <vector>
 
-#include "keys/files.hpp"
+#include "keys/shell_word.hpp"
 #include "tool/try.hpp"
 
 namespace restream::tool {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "keys/shell_word.hpp"
 #include "keys_support.hpp"
 
 namespace keys_test {
@@ -121,6 +122,9 @@ TEST_CASE("a keystore or master key with bits for others is refused with the lin
 
 TEST_CASE("a line that mends survives a file name with quotes and spaces") {
   CHECK(keys::shell_word("it's a $(file)") == "'it'\\''s a $(file)'");
+  CHECK(keys::shell_word("/srv/a_b-c.1") == "/srv/a_b-c.1");
+  for (const std::string text : {"", "~", "a;b", "a*", "!x", "a\nb", "ü"})
+    CHECK(keys::shell_word(text) == "'" + text + "'");
 }
 
 TEST_CASE("a symbolic link, a FIFO and a directory are refused at once") {
