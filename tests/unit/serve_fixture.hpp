@@ -208,6 +208,11 @@ struct Rig {
   // Whether all who follow are given up when nothing is taken for so long. On a busy machine the server may have sent
   // the last that fits only now: then its ten seconds begin here.
   bool gives_up_after(Seconds time);
+  // Until both threads have taken on all connections made before: what is timed about them counts from here at the
+  // latest. An answer from one thread says nothing about the other.
+  void settle();
+  // Until both threads have looked at every session, which they do once a second, a quarter of them at a time.
+  void tick();
   // Until both threads have begun: their time counts from then.
   void drain(Millis over, std::function<void()> done);
 
