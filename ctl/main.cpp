@@ -16,6 +16,7 @@ namespace {
 
 using nlohmann::json;
 using restream::printable;
+using restream::printable_json;
 using restream::keys::shell_word;
 
 constexpr int exit_fine = 0;
@@ -30,14 +31,14 @@ int complain(const std::string& message) {
 // The one line of an answer, printed. A tail's lines are events until an `ok` says otherwise.
 int answer(const std::string& line, bool as_json, const std::string& command) {
   const json said = json::parse(line, nullptr, false);
-  if (!said.is_object()) return complain("restreamd answered with something else: " + line.substr(0, 200));
+  if (!said.is_object()) return complain("restreamd answered with something else: " + printable(line.substr(0, 200)));
   if (said.contains("ok") && !said.value("ok", false)) return complain(printable(said.value("message", "refused")));
   if (as_json || !said.contains("ok")) {
-    std::printf("%s\n", said.contains("status") ? said["status"].dump(2).c_str() : line.c_str());
+    std::printf("%s\n", printable_json(said.contains("status") ? said["status"].dump(2) : line).c_str());
   } else if (said.contains("status")) {
     std::fputs(status_text(said["status"], command).c_str(), stdout);
   } else {
-    std::printf("%s\n", said.value("message", "").c_str());
+    std::printf("%s\n", printable(said.value("message", ""), true).c_str());
   }
   std::fflush(stdout);
   return exit_fine;

@@ -49,4 +49,27 @@ inline std::string printable(std::string_view text, bool lines = false) {
   return out;
 }
 
+// JSON that says the same and that no terminal obeys: JSON escapes C0 itself, and here DEL and C1, which it may hold
+// within strings alone.
+inline std::string printable_json(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(json[i]);
+    const unsigned next = i + 1 < json.size() ? static_cast<unsigned char>(json[i + 1]) : 0;
+    const bool c1 = byte == 0xC2 && next >= 0x80 && next < 0xA0;
+    if (byte != 0x7F && !c1) {
+      out += json[i];
+      continue;
+    }
+    constexpr std::string_view digits = "0123456789abcdef";
+    const unsigned character = c1 ? next : byte;
+    out += "\\u00";
+    out += digits[character >> 4U];
+    out += digits[character & 0xFU];
+    i += c1 ? 1 : 0;
+  }
+  return out;
+}
+
 }  // namespace restream

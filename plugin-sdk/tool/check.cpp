@@ -101,7 +101,7 @@ bool hangs(const Section& section) {
 }
 
 int finish(const Report& report, bool json) {
-  const std::string text = json ? json_of(report) : printable(text_of(report), true);
+  const std::string text = json ? printable_json(json_of(report)) : printable(text_of(report), true);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return report.findings() == 0 ? exit_fine : exit_fault;
 }

@@ -37,12 +37,16 @@ test("poll asks the API now, and tail prints what comes of it", async () => {
   await upstream.setList("tailed", [{ id: "a" }]);
   const tail = new Process(join(BUILD, "bin/restreamctl"), ["--socket", socket, "tail", "list?name=tailed"]);
   await tail.waitForLine(/"new_item".*"id":"a"/);
-  await upstream.setList("tailed", [{ id: "a" }, { id: "b", text: "x".repeat(70_000) }]);
+  const obeyed = "\u009b31m red \u007f \u001b[2J";
+  await upstream.setList("tailed", [{ id: "a" }, { id: "b", text: "x".repeat(70_000), obeyed }]);
   const polled = await ctl("poll", "list?name=tailed");
   assert.equal(polled.code, 0, polled.err);
   await tail.waitForLine(/"new_item".*"id":"b"/);
   await eventually(() => tail.output().endsWith("\n"), { what: "the whole of a long line" });
-  for (const line of tail.output().trim().split("\n")) assert.equal(JSON.parse(line).channel, "list");
+  const told = tail.output().trim().split("\n").map((line) => JSON.parse(line));
+  for (const message of told) assert.equal(message.channel, "list");
+  assert.equal(told.at(-1).item.obeyed, obeyed);
+  assert.doesNotMatch(tail.output(), /(?!\n)[\p{Cc}]/u, "nothing that a terminal obeys");
   const stranger = await ctl("poll", "list?name=nobody-follows-this");
   assert.equal(stranger.code, 1);
   assert.match(stranger.err, /nobody follows list\?name=nobody-follows-this/);
