@@ -188,8 +188,8 @@ void Hub::Impl::commit(const ChannelId& id, std::shared_ptr<const CommitRules> r
                         .deferred = true,
                         .repeats_until = before->until};
     around.store.write(ScheduleWrite{.channel = id.text, .epoch = outcome.head.epoch, .schedule = schedule});
-    around.loop.post([self = shared_from_this(), one = std::move(one), outcome = std::move(outcome)] {
-      self->committed(*one, outcome);
+    around.loop.post([self = shared_from_this(), one = std::move(one), outcome = std::move(outcome)]() mutable {
+      self->committed(std::move(one), std::move(outcome));
     });
     return;
   }
@@ -201,30 +201,76 @@ void Hub::Impl::commit(const ChannelId& id, std::shared_ptr<const CommitRules> r
                   .schedule = schedule};
   around.store.commit(std::move(input), [self = shared_from_this(), one = std::move(one)](PollOutcome outcome) mutable {
     auto& loop = self->around.loop;
-    loop.post([self, one = std::move(one), outcome = std::move(outcome)] { self->committed(*one, outcome); });
+    loop.post([self, one = std::move(one), outcome = std::move(outcome)]() mutable {
+      self->committed(std::move(one), std::move(outcome));
+    });
   });
 }
 
-void Hub::Impl::committed(Commit& one, const PollOutcome& outcome) {
-  Channel* channel = find(one.channel);
-  if (channel != nullptr && outcome.kind == PollOutcome::Kind::committed) {
-    channel->repeatable.reset();
-    if (outcome.repeats_until)
-      channel->repeatable = Repeatable{.result = one.result,
-                                       .rules = std::move(one.rules),
-                                       .from = one.now,
-                                       .until = *outcome.repeats_until,
-                                       .skipped = outcome.skipped,
-                                       .repeated = outcome.repeated};
-    publish(*channel, one.schedule, outcome, one.poll);
+namespace {
+
+Audience audience_of(const Channel& channel) {
+  FormCounts plain{};
+  for (const auto& [serve, counts] : channel.attached)
+    for (std::size_t form = 0; form < forms; ++form) plain.at(form) += counts.at(form);
+  Audience audience{.channel = channel.number,
+                    .label = channel.label,
+                    .epoch = channel.record.head.epoch,
+                    .plain = {},
+                    .filtered = {}};
+  for (const auto& [number, filter] : channel.filters) {
+    Audience::Filtered& one = audience.filtered.emplace_back();
+    one.number = number;
+    one.projection = filter.projection;
+    for (std::size_t form = 0; form < forms; ++form) {
+      one.used.set(form, filter.subscribers.at(form) > 0);
+      plain.at(form) -= filter.subscribers.at(form);
+    }
   }
+  for (std::size_t form = 0; form < forms; ++form) audience.plain.set(form, plain.at(form) > 0);
+  return audience;
+}
+
+}  // namespace
+
+void Hub::Impl::committed(std::unique_ptr<Commit> one, PollOutcome outcome) {
+  Channel* channel = find(one->channel);
+  if (channel == nullptr || outcome.kind != PollOutcome::Kind::committed) return finish(*one, outcome);
+  channel->repeatable.reset();
+  if (outcome.repeats_until)
+    channel->repeatable = Repeatable{.result = one->result,
+                                     .rules = std::move(one->rules),
+                                     .from = one->now,
+                                     .until = *outcome.repeats_until,
+                                     .skipped = outcome.skipped,
+                                     .repeated = outcome.repeated};
+  take_over(*channel, one->schedule, outcome, one->poll);
+  if (!outcome.events || outcome.events->events.empty()) return finish(*one, outcome);
+  Audience audience = audience_of(*channel);
+  if (!frames || work_of(*outcome.events, audience) <= limits.encoded_on_core) {
+    publish(one->channel, announcement_of(*outcome.events, audience), one->poll);
+    return finish(*one, outcome);
+  }
+  frames->post([weak = weak_from_this(), loop = around.loop, audience = std::move(audience), one = std::move(one),
+                outcome = std::move(outcome)]() mutable {
+    auto made = announcement_of(*outcome.events, audience);
+    loop.post([weak, made = std::move(made), one = std::move(one), outcome = std::move(outcome)]() mutable {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->publish(one->channel, std::move(made), one->poll);
+      self->finish(*one, outcome);
+    });
+  });
+}
+
+void Hub::Impl::finish(Commit& one, const PollOutcome& outcome) {
   one.done(outcome);
   // Found anew: when nobody wants the channel any more, the end of this poll was its end too.
   if (Channel* still_there = find(one.channel)) first_poll_done(*still_there);
 }
 
-void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome,
-                        const std::string& poll) {
+void Hub::Impl::take_over(Channel& channel, const Schedule& schedule, const PollOutcome& outcome,
+                          const std::string& poll) {
   channel.record.schedule = schedule;
   channel.record.head = outcome.head;
   channel.record.first = outcome.first;
@@ -240,26 +286,18 @@ void Hub::Impl::publish(Channel& channel, const Schedule& schedule, const PollOu
   if (events == 0) return;
   std::array<std::uint64_t, 3>& told = events_told[channel.id.fetcher];
   for (const Event& event : outcome.events->events) ++told.at(static_cast<std::size_t>(event.change.kind) - 1);
-  const auto announcement = std::make_shared<Announcement>();
-  announcement->channel = channel.number;
-  announcement->after = outcome.events->after;
-  announcement->last = outcome.events->last();
-  FormCounts plain{};
-  for (const auto& [serve, counts] : channel.attached)
-    for (std::size_t form = 0; form < forms; ++form) plain.at(form) += counts.at(form);
-  for (const auto& [_, filter] : channel.filters)
-    for (std::size_t form = 0; form < forms; ++form) plain.at(form) -= filter.subscribers.at(form);
-  for (std::size_t form = 0; form < forms; ++form)
-    if (plain.at(form) > 0)
-      announcement->frames.at(form) =
-          frame_events(*channel.label, outcome.head.epoch, outcome.events->events, form_at(form));
-  announcement->filtered = filter_events(channel, *outcome.events, outcome.head.epoch);
-  for (const auto& [serve, counts] : channel.attached) threads.at(serve).announce(announcement);
+}
+
+void Hub::Impl::publish(const std::string& id, Announcement made, const std::string& poll) {
+  const Channel* channel = find(id);
+  if (channel == nullptr) return;  // cannot be: it is polling
+  const auto announcement = std::make_shared<const Announcement>(std::move(made));
+  for (const auto& [serve, counts] : channel->attached) threads.at(serve).announce(announcement);
   if (around.log.writes(LogLevel::debug))
     around.log.debug("pushed", {{"poll", poll},
-                                {"channel", channel.id.text},
-                                {"events", std::to_string(events)},
-                                {"subscribers", std::to_string(channel.subscribers)}});
+                                {"channel", id},
+                                {"events", std::to_string(announcement->last - announcement->after)},
+                                {"subscribers", std::to_string(channel->subscribers)}});
 }
 
 void Hub::Impl::set_status(const ChannelId& id, const Status& status, bool transition) {
@@ -286,7 +324,8 @@ Hub::Hub(Surroundings surroundings, HubLimits limits, std::vector<ChannelRecord>
   }
   impl_->forget_old();
 }
-Hub::~Hub() = default;
+// What still runs on the frames thread asks for the hub in vain.
+Hub::~Hub() { impl_->frames.reset(); }
 
 void Hub::serve_on(std::vector<ServeThread> threads) { impl_->threads = std::move(threads); }
 

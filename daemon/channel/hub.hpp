@@ -32,6 +32,9 @@ struct HubLimits {
   std::size_t channels = 10000;
   std::size_t channels_per_address = 1000;
   Seconds forget{30 * 24 * 3600};
+  // A poll whose events take more than this to encode (work_of(), about a millisecond) leaves that to the frames
+  // thread.
+  std::size_t encoded_on_core = 4U << 20U;
 };
 
 // What the hub asks of those who fetch. Called on core.

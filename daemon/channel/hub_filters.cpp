@@ -1,6 +1,5 @@
-// Filters: those that ask for the same share one, and each event is read once for all of them.
+// Filters: those that ask for the same share one.
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "channel/hub_impl.hpp"
@@ -9,7 +8,7 @@ namespace restream {
 
 namespace {
 
-// Each is work for every event of the channel, on core; so that one client can't take all, an address has a share.
+// Each is work for every event of the channel; so that one client can't take all, an address has a share.
 constexpr std::size_t most_filters = 64;
 constexpr std::size_t most_filters_per_address = 8;
 
@@ -38,29 +37,6 @@ std::expected<FilterNumber, FeedError> Hub::Impl::share_filter(Channel& channel,
                                                .brought_by = address,
                                                .subscribers = {}});
   return number;
-}
-
-std::vector<Announcement::Filtered> Hub::Impl::filter_events(const Channel& channel, const EventBatch& batch,
-                                                             std::uint64_t epoch) {
-  if (channel.filters.empty()) return {};
-  std::map<FilterNumber, std::vector<Event>> seen;
-  for (const Event& event : batch.events) {
-    const BothStates states(event.change);
-    for (const auto& [number, filter] : channel.filters)
-      if (auto change = states.through(*filter.projection))
-        seen[number].push_back({.offset = event.offset, .time = event.time, .change = std::move(*change)});
-  }
-  std::vector<Announcement::Filtered> filtered;
-  for (const auto& [number, filter] : channel.filters) {
-    const std::vector<Event>& events = seen[number];
-    Announcement::Filtered& one = filtered.emplace_back();
-    one.filter = number;
-    one.told = events.size();
-    for (std::size_t form = 0; form < forms; ++form)
-      if (filter.subscribers.at(form) > 0)
-        one.frames.at(form) = frame_events(*channel.label, epoch, events, form_at(form));
-  }
-  return filtered;
 }
 
 }  // namespace restream

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "channel/announcement.hpp"
+#include "channel/frame_thread.hpp"
 #include "channel/hub.hpp"
 #include "diff/projection.hpp"
 #include "model/text_hash.hpp"
@@ -113,16 +115,18 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   // The number of the channel's filter that asks for the same.
   static std::expected<FilterNumber, FeedError> share_filter(Channel& channel, const Filter& filter,
                                                              const std::string& address);
-  static std::vector<Announcement::Filtered> filter_events(const Channel& channel, const EventBatch& batch,
-                                                           std::uint64_t epoch);
 
   // commit and publish
   void commit(const ChannelId& id, std::shared_ptr<const CommitRules> rules, std::string result,
               const Schedule& schedule, std::function<void(const PollOutcome&)> done, std::string poll);
-  // What commit() was asked for is done: publishes, and tells `done`.
+  // What commit() was asked for is done: takes over how things stand now, publishes, and ends the poll. Between these
+  // two there may be any work of core when there is much to encode. Whoever attaches meanwhile has the new head already
+  // and skips what is then published.
   struct Commit;
-  void committed(Commit& one, const PollOutcome& outcome);
-  void publish(Channel& channel, const Schedule& schedule, const PollOutcome& outcome, const std::string& poll);
+  void committed(std::unique_ptr<Commit> one, PollOutcome outcome);
+  void take_over(Channel& channel, const Schedule& schedule, const PollOutcome& outcome, const std::string& poll);
+  void publish(const std::string& id, Announcement made, const std::string& poll);
+  void finish(Commit& one, const PollOutcome& outcome);
   void set_status(const ChannelId& id, const Status& status, bool transition);
   void first_poll_done(Channel& channel);
   void keep(const ChannelId& id, const Schedule& schedule);
@@ -147,6 +151,7 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   Surroundings around;
   HubLimits limits;
   HubHooks hooks;
+  std::unique_ptr<FrameThread> frames = std::make_unique<FrameThread>();  // null: the hub is gone
   std::vector<ServeThread> threads;
   TextMap<Channel> channels;  // nodes stay where they are, so `numbers` may point at them
   std::unordered_map<ChannelNumber, Channel*> numbers;

@@ -1,0 +1,61 @@
+#include "channel/announcement.hpp"
+
+#include <utility>
+
+#include "diff/projection.hpp"
+
+namespace restream {
+
+namespace {
+
+std::array<Frames, forms> encode(const std::vector<Event>& events, const Audience& audience,
+                                 const std::bitset<forms>& used) {
+  std::array<Frames, forms> frames;
+  for (std::size_t form = 0; form < forms; ++form)
+    if (used.test(form)) frames.at(form) = frame_events(*audience.label, audience.epoch, events, form_at(form));
+  return frames;
+}
+
+std::size_t cost_of(const std::bitset<forms>& used) {
+  constexpr std::size_t compressing = 60;
+  std::size_t cost = 0;
+  for (std::size_t form = 0; form < forms; ++form)
+    if (used.test(form)) cost += form_at(form).framing == Framing::websocket_deflate ? compressing : 1;
+  return cost;
+}
+
+}  // namespace
+
+Announcement announcement_of(const EventBatch& batch, const Audience& audience) {
+  Announcement announcement{.channel = audience.channel,
+                            .after = batch.after,
+                            .last = batch.last(),
+                            .frames = encode(batch.events, audience, audience.plain),
+                            .filtered = {}};
+  if (audience.filtered.empty()) return announcement;
+  std::vector<std::vector<Event>> seen(audience.filtered.size());
+  for (const Event& event : batch.events) {
+    const BothStates states(event.change);
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      if (auto change = states.through(*audience.filtered[i].projection))
+        seen[i].push_back({.offset = event.offset, .time = event.time, .change = std::move(*change)});
+  }
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    announcement.filtered.push_back({.filter = audience.filtered[i].number,
+                                     .told = seen[i].size(),
+                                     .frames = encode(seen[i], audience, audience.filtered[i].used)});
+  return announcement;
+}
+
+std::size_t work_of(const EventBatch& batch, const Audience& audience) {
+  constexpr std::size_t reading = 10;
+  constexpr std::size_t filtering = 5;
+  std::size_t cost = cost_of(audience.plain);
+  if (!audience.filtered.empty()) cost += reading;
+  for (const Audience::Filtered& filter : audience.filtered) cost += filtering + cost_of(filter.used);
+  std::size_t bytes = 0;
+  for (const Event& event : batch.events) bytes += size_of(event.change);
+  return cost * bytes;
+}
+
+}  // namespace restream

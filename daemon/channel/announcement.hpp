@@ -1,0 +1,38 @@
+// What the events of a poll are to those who follow its channel: read once for all filters, encoded once for each form
+// in use. Pure; any thread.
+#pragma once
+
+#include <bitset>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "channel/feed.hpp"
+#include "model/event.hpp"
+
+namespace restream {
+
+class Projection;
+
+// Those who follow a channel, by what they take of it.
+struct Audience {
+  ChannelNumber channel = 0;
+  std::shared_ptr<const std::string> label;  // channel_label()
+  std::uint64_t epoch = 0;
+  std::bitset<forms> plain;  // the forms that somebody without a filter takes
+  struct Filtered {
+    FilterNumber number = 0;
+    std::shared_ptr<const Projection> projection;
+    std::bitset<forms> used;
+  };
+  std::vector<Filtered> filtered;  // by number
+};
+
+Announcement announcement_of(const EventBatch& batch, const Audience& audience);
+
+// What that costs: about as much as copying so many bytes, of which a millisecond is good for some millions.
+std::size_t work_of(const EventBatch& batch, const Audience& audience);
+
+}  // namespace restream
