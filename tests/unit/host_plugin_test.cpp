@@ -18,7 +18,8 @@ namespace asio = boost::asio;
 
 struct Loaded {
   asio::io_context io;
-  HttpClient http{HttpOptions{.user_agent = "restream/test"}, real_clock()};
+  // With patience: what the tests send is much for a busy machine.
+  HttpClient http{HttpOptions{.user_agent = "restream/test", .connect = 60s, .first_byte = 60s}, real_clock()};
   std::shared_ptr<Plugin> plugin;
 
   Loaded() {
