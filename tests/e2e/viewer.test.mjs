@@ -266,7 +266,8 @@ test("a state that is not live is told with its reason, message and next poll", 
   const { page, close } = await openViewer(daemon.url, { at: "#list?name=sick" });
   const { panel, count } = panelOf(page, "list name=sick");
   await shows(count("items"), /^1$/);
-  await upstream.fail("/list/sick", "status", { status: 500 });
+  // The next poll is told while it is ahead, so it must be.
+  await upstream.fail("/list/sick", "status", { status: 500, headers: { "Retry-After": "600" } });
   await shows(panel.locator("> header .state"), /^failing$/);
   await shows(panel.locator(".note"), /upstream error: .*next poll/);
   await shows(page.getByRole("status"), /is failing/);
