@@ -26,7 +26,7 @@ std::size_t cost_of(const std::bitset<forms>& used) {
 
 }  // namespace
 
-Announcement announcement_of(const EventBatch& batch, const Audience& audience) {
+Announcement announcement_of(const EventBatch& batch, const Audience& audience, const std::stop_token& stop) {
   Announcement announcement{.channel = audience.channel,
                             .after = batch.after,
                             .last = batch.last(),
@@ -35,12 +35,13 @@ Announcement announcement_of(const EventBatch& batch, const Audience& audience) 
   if (audience.filtered.empty()) return announcement;
   std::vector<std::vector<Event>> seen(audience.filtered.size());
   for (const Event& event : batch.events) {
+    if (stop.stop_requested()) return announcement;
     const BothStates states(event.change);
     for (std::size_t i = 0; i < seen.size(); ++i)
       if (auto change = states.through(*audience.filtered[i].projection))
         seen[i].push_back({.offset = event.offset, .time = event.time, .change = std::move(*change)});
   }
-  for (std::size_t i = 0; i < seen.size(); ++i)
+  for (std::size_t i = 0; i < seen.size() && !stop.stop_requested(); ++i)
     announcement.filtered.push_back({.filter = audience.filtered[i].number,
                                      .told = seen[i].size(),
                                      .frames = encode(seen[i], audience, audience.filtered[i].used)});

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,8 @@ struct Audience {
   std::vector<Filtered> filtered;  // by number
 };
 
-Announcement announcement_of(const EventBatch& batch, const Audience& audience);
+// Once it is told to stop, what comes of it is good for nothing.
+Announcement announcement_of(const EventBatch& batch, const Audience& audience, const std::stop_token& stop = {});
 
 // What that costs: about as much as copying so many bytes, of which a millisecond is good for some millions.
 std::size_t work_of(const EventBatch& batch, const Audience& audience);

@@ -5,53 +5,44 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <stop_token>
 #include <thread>
 #include <utility>
 
 namespace restream {
 
 struct FrameThread::Impl {
-  void run() {
+  void run(const std::stop_token& stop) {
     pthread_setname_np(pthread_self(), "frames");
     for (;;) {
-      std::move_only_function<void()> job;
+      Job job;
       {
         std::unique_lock lock(mutex);
-        wake.wait(lock, [this] { return stopping || !jobs.empty(); });
-        if (stopping) return;
+        if (!wake.wait(lock, stop, [this] { return !jobs.empty(); }) || stop.stop_requested()) return;
         job = std::move(jobs.front());
         jobs.pop_front();
       }
-      job();
+      job(stop);
     }
   }
 
   std::mutex mutex;
-  std::condition_variable wake;
-  std::deque<std::move_only_function<void()>> jobs;  // GUARDED_BY(mutex)
-  bool stopping = false;                             // GUARDED_BY(mutex)
-  std::thread thread;
+  std::condition_variable_any wake;
+  std::deque<Job> jobs;  // GUARDED_BY(mutex)
+  std::jthread thread;   // last: it ends before what it uses
 };
 
 FrameThread::FrameThread() : impl_(std::make_unique<Impl>()) {}
+FrameThread::~FrameThread() = default;
 
-FrameThread::~FrameThread() {
-  if (!impl_->thread.joinable()) return;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->stopping = true;
-  }
-  impl_->wake.notify_one();
-  impl_->thread.join();
-}
-
-void FrameThread::post(std::move_only_function<void()> job) {
+void FrameThread::post(Job job) {
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->jobs.push_back(std::move(job));
   }
   impl_->wake.notify_one();
-  if (!impl_->thread.joinable()) impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+  if (!impl_->thread.joinable())
+    impl_->thread = std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->run(stop); });
 }
 
 }  // namespace restream

@@ -4,19 +4,22 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 
 namespace restream {
 
 class FrameThread {
  public:
+  using Job = std::move_only_function<void(const std::stop_token& stop)>;
+
   FrameThread();
-  // Waits for the job that runs; those that wait are dropped.
+  // Tells the job that runs to stop, and waits for it; those that wait are dropped.
   ~FrameThread();
   FrameThread(const FrameThread&) = delete;
   FrameThread& operator=(const FrameThread&) = delete;
 
   // Core only. Jobs run in order, on the frames thread, and must not throw.
-  void post(std::move_only_function<void()> job);
+  void post(Job job);
 
  private:
   struct Impl;

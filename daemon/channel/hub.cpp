@@ -252,8 +252,9 @@ void Hub::Impl::committed(std::unique_ptr<Commit> one, PollOutcome outcome) {
     return finish(*one, outcome);
   }
   frames->post([weak = weak_from_this(), loop = around.loop, audience = std::move(audience), one = std::move(one),
-                outcome = std::move(outcome)]() mutable {
-    auto made = announcement_of(*outcome.events, audience);
+                outcome = std::move(outcome)](const std::stop_token& stop) mutable {
+    auto made = announcement_of(*outcome.events, audience, stop);
+    if (stop.stop_requested()) return;
     loop.post([weak, made = std::move(made), one = std::move(one), outcome = std::move(outcome)]() mutable {
       const auto self = weak.lock();
       if (!self) return;
@@ -324,7 +325,7 @@ Hub::Hub(Surroundings surroundings, HubLimits limits, std::vector<ChannelRecord>
   }
   impl_->forget_old();
 }
-// What still runs on the frames thread asks for the hub in vain.
+// With its thread first: what that still does is for nobody.
 Hub::~Hub() { impl_->frames.reset(); }
 
 void Hub::serve_on(std::vector<ServeThread> threads) { impl_->threads = std::move(threads); }

@@ -93,7 +93,7 @@ TEST_CASE("Statuses come behind the events of the poll before them, however long
   CHECK(world.statuses.size() == 1);
 }
 
-TEST_CASE("A hub that goes while events are encoded waits for them, and tells nobody") {
+TEST_CASE("A hub that goes while events are encoded tells nobody of them") {
   bool done = false;
   bool before = false;
   {
