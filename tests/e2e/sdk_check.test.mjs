@@ -153,6 +153,15 @@ describe("restream-plugin check", { concurrency: 4 }, () => {
     assert.deepEqual(seen.findings.map((one) => one.mend), ["Name the file list-c.so."]);
   });
 
+  test("a plugin's words are shown as text: they steer no terminal", async () => {
+    for (const words of [[], ["--json"]]) {
+      const { code, out, err } = await run(TOOL, ["check", pluginFile("rude-words"), ...words], { within: seconds(120) });
+      assert.equal(code, 1);
+      assert.match(out, /rude.*2J/s, "they are told");
+      assert.doesNotMatch(out + err, /(?!\n)\p{Cc}/u);
+    }
+  });
+
   test("people get the findings as text", async () => {
     const { code, out } = await run(TOOL, ["check", pluginFile("careless"), "--replay", SAMPLE, "--config", '{"fault": "prints"}'], {
       within: seconds(120),
