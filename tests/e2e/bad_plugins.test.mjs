@@ -17,7 +17,7 @@ const CULPRITS = {
   "memory-leak": { heard: ["plugin_crashed", "bad_result"], told: /exit status 70; its last line: out of memory/, limited: true },
   "thread-bomb": { heard: "plugin_crashed", told: /it has [0-9]+ threads, more than 512; its last line: one thread more/ },
   "fork-bomb": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: multiplying/ },
-  "stdout-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (printed|[0-9]+ lines)/ },
+  "stdout-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (p|[0-9]+ lines)/ }, // killed amid a line
   "log-flood": { heard: "plugin_timeout", told: /a call passed its deadline; its last line: (logged|[0-9]+ lines)/ },
   "garbage-result": { heard: "bad_result", told: /JSON/, polls: true },
   "endless-result": { heard: "bad_result", told: /too large/, polls: true },

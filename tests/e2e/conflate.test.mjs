@@ -56,12 +56,11 @@ test("an interval: at most so often, the newest state of each item, on the one p
   await seldom.close();
 });
 
-test("conflate: one that stopped reading finds the newest state, not all that was between", async () => {
-  const params = { name: "newest" };
-  // In that time a daemon under a sanitizer makes fewer bytes than the kernel keeps for one that does not read: there the
-  // order alone is looked at.
-  const text = "x".repeat(SLOWNESS > 1 ? 50_000 : 800_000);
-  await upstream.setList("newest", [{ id: "a", n: 0, text }, { id: "gone" }]);
+// Follows a list of which so many states are told while the follower does not read; nothing when that took too long: one
+// that does not read for 10 s counts as gone.
+async function pausedWhile(name, least, text) {
+  const params = { name };
+  await upstream.setList(name, [{ id: "a", n: 0, text }, { id: "gone" }]);
   const fast = await daemon.subscriber();
   await fast.subscribe("list-complete", params, { deliver: "patch" });
   await fast.waitForItems("list-complete", params, ["a", "gone"]);
@@ -69,19 +68,34 @@ test("conflate: one that stopped reading finds the newest state, not all that wa
   await slow.subscribe("list-complete", params, { conflate: true });
   await slow.waitForItems("list-complete", params, ["a", "gone"]);
   slow.socket.pause();
-  // It must not be paused for so long that it counts as gone: 10 s.
-  const start = Date.now();
+  const start = performance.now();
+  const paused = () => performance.now() - start;
   let rounds = 0;
-  const least = SLOWNESS > 1 ? 12 : 20; // more than the kernel keeps
-  while (rounds < least || (rounds < 60 && Date.now() - start < 5000)) {
+  while (paused() < 8000 && (rounds < least || (rounds < 60 && paused() < 5000))) {
     const n = ++rounds;
-    await upstream.setList("newest", [{ id: "a", n, text }]);
+    await upstream.setList(name, [{ id: "a", n, text }]);
     await fast.waitFor("updated_item", ({ patch }) => patch.some(({ path, value }) => path === "/n" && value === n));
   }
+  const inTime = rounds >= least && paused() < 9000;
   slow.socket.resume();
+  await fast.close();
+  if (inTime) return { slow, rounds };
+  slow.terminate();
+  return null;
+}
+
+test("conflate: one that stopped reading finds the newest state, not all that was between", async () => {
+  // In that time a daemon under a sanitizer makes fewer bytes than the kernel keeps for one that does not read: there the
+  // order alone is looked at.
+  const text = "x".repeat(SLOWNESS > 1 ? 50_000 : 800_000);
+  const least = SLOWNESS > 1 ? 12 : 20; // more than the kernel keeps
+  let told = null;
+  for (let attempt = 1; told === null && attempt <= 5; ++attempt) told = await pausedWhile(`newest-${attempt}`, least, text);
+  assert.ok(told, "the machine is too slow for it");
+  const { slow, rounds } = told;
   await slow.waitFor("updated_item", ({ item }) => item.n === rounds);
   await slow.waitFor("removed_item", ({ id }) => id === "gone");
-  const heard = slow.of("list-complete", params).filter(({ type }) => type === "updated_item");
+  const heard = slow.messages.filter(({ type }) => type === "updated_item");
   if (SLOWNESS === 1) assert.ok(heard.length < rounds / 2, `${heard.length} of ${rounds} states`);
   assert.ok(heard.every(({ patch }) => patch === undefined));
   const counted = heard.map(({ item }) => item.n);
