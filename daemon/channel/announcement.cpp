@@ -1,5 +1,6 @@
 #include "channel/announcement.hpp"
 
+#include <exception>
 #include <utility>
 
 #include "diff/projection.hpp"
@@ -9,11 +10,31 @@ namespace restream {
 namespace {
 
 std::array<Frames, forms> encode(const std::vector<Event>& events, const Audience& audience,
-                                 const std::bitset<forms>& used) {
+                                 const std::bitset<forms>& used, const std::stop_token& stop) {
   std::array<Frames, forms> frames;
-  for (std::size_t form = 0; form < forms; ++form)
+  for (std::size_t form = 0; form < forms && !stop.stop_requested(); ++form)
     if (used.test(form)) frames.at(form) = frame_events(*audience.label, audience.epoch, events, form_at(form));
   return frames;
+}
+
+std::vector<Announcement::Filtered> filter(const EventBatch& batch, const Audience& audience,
+                                           const std::stop_token& stop) {
+  if (audience.filtered.empty()) return {};
+  std::vector<std::vector<Event>> seen(audience.filtered.size());
+  for (const Event& event : batch.events) {
+    if (stop.stop_requested()) return {};
+    const BothStates states(event.change);
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      if (auto change = states.through(*audience.filtered[i].projection))
+        seen[i].push_back({.offset = event.offset, .time = event.time, .change = std::move(*change)});
+  }
+  std::vector<Announcement::Filtered> filtered;
+  filtered.reserve(seen.size());
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    filtered.push_back({.filter = audience.filtered[i].number,
+                        .told = seen[i].size(),
+                        .frames = encode(seen[i], audience, audience.filtered[i].used, stop)});
+  return filtered;
 }
 
 std::size_t cost_of(const std::bitset<forms>& used) {
@@ -27,24 +48,15 @@ std::size_t cost_of(const std::bitset<forms>& used) {
 }  // namespace
 
 Announcement announcement_of(const EventBatch& batch, const Audience& audience, const std::stop_token& stop) {
-  Announcement announcement{.channel = audience.channel,
-                            .after = batch.after,
-                            .last = batch.last(),
-                            .frames = encode(batch.events, audience, audience.plain),
-                            .filtered = {}};
-  if (audience.filtered.empty()) return announcement;
-  std::vector<std::vector<Event>> seen(audience.filtered.size());
-  for (const Event& event : batch.events) {
-    if (stop.stop_requested()) return announcement;
-    const BothStates states(event.change);
-    for (std::size_t i = 0; i < seen.size(); ++i)
-      if (auto change = states.through(*audience.filtered[i].projection))
-        seen[i].push_back({.offset = event.offset, .time = event.time, .change = std::move(*change)});
+  Announcement announcement{
+      .channel = audience.channel, .after = batch.after, .last = batch.last(), .frames = {}, .filtered = {}};
+  try {
+    announcement.frames = encode(batch.events, audience, audience.plain, stop);
+    announcement.filtered = filter(batch, audience, stop);
+  } catch (const std::exception&) {
+    announcement.frames = {};
+    announcement.filtered.clear();
   }
-  for (std::size_t i = 0; i < seen.size() && !stop.stop_requested(); ++i)
-    announcement.filtered.push_back({.filter = audience.filtered[i].number,
-                                     .told = seen[i].size(),
-                                     .frames = encode(seen[i], audience, audience.filtered[i].used)});
   return announcement;
 }
 

@@ -31,7 +31,8 @@ struct Audience {
   std::vector<Filtered> filtered;  // by number
 };
 
-// Once it is told to stop, what comes of it is good for nothing.
+// When memory runs out it holds no frames at all, and followers read the log. Once it is told to stop, what comes of it
+// is good for nothing.
 Announcement announcement_of(const EventBatch& batch, const Audience& audience, const std::stop_token& stop = {});
 
 // What that costs: about as much as copying so many bytes, of which a millisecond is good for some millions.

@@ -34,7 +34,8 @@ namespace restream {
 // Names a channel while the daemon runs; never used twice.
 using ChannelNumber = std::uint32_t;
 
-// Core to a serve thread: the events of one poll, encoded for each form that somebody uses (others are null).
+// Core to a serve thread: the events of one poll, encoded for each form that somebody used when that began. Others are
+// null, and those who take one of them read the log.
 struct Announcement {
   ChannelNumber channel = 0;
   std::uint64_t after = 0;  // the batch holds offsets after+1 … last

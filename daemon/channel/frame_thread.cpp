@@ -6,6 +6,7 @@
 #include <deque>
 #include <mutex>
 #include <stop_token>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -36,13 +37,18 @@ FrameThread::FrameThread() : impl_(std::make_unique<Impl>()) {}
 FrameThread::~FrameThread() = default;
 
 void FrameThread::post(Job job) {
+  if (!impl_->thread.joinable()) {
+    try {
+      impl_->thread = std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->run(stop); });
+    } catch (const std::system_error&) {
+      return job({});  // no more threads are to be had for now
+    }
+  }
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->jobs.push_back(std::move(job));
   }
   impl_->wake.notify_one();
-  if (!impl_->thread.joinable())
-    impl_->thread = std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->run(stop); });
 }
 
 }  // namespace restream

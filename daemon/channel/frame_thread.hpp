@@ -18,7 +18,8 @@ class FrameThread {
   FrameThread(const FrameThread&) = delete;
   FrameThread& operator=(const FrameThread&) = delete;
 
-  // Core only. Jobs run in order, on the frames thread, and must not throw.
+  // Core only. Jobs run in order, on the frames thread, and must not throw. Where no thread can be had they run at
+  // once.
   void post(Job job);
 
  private:

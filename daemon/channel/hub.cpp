@@ -118,8 +118,8 @@ std::expected<Attached, FeedError> Hub::Impl::attach_to(const ChannelId& id, con
   if (const auto since = parse_position(request.since)) {
     const ChannelRecord& record = channel.record;
     const std::uint64_t first = request.filter ? std::max(record.first, record.undoable) : record.first;
-    attached.resumed =
-        since->epoch == record.head.epoch && since->offset + 1 >= first && since->offset <= record.head.offset;
+    attached.resumed = since->epoch == record.head.epoch && since->offset + 1 >= first &&
+                       since->offset <= std::max(record.head.offset, channel.committed);
     if (attached.resumed) attached.cursor = since->offset;
   }
   if (channel.status.state != State::live)
@@ -209,15 +209,11 @@ void Hub::Impl::commit(const ChannelId& id, std::shared_ptr<const CommitRules> r
 
 namespace {
 
-Audience audience_of(const Channel& channel) {
+Audience audience_of(const Channel& channel, std::uint64_t epoch) {
   FormCounts plain{};
   for (const auto& [serve, counts] : channel.attached)
     for (std::size_t form = 0; form < forms; ++form) plain.at(form) += counts.at(form);
-  Audience audience{.channel = channel.number,
-                    .label = channel.label,
-                    .epoch = channel.record.head.epoch,
-                    .plain = {},
-                    .filtered = {}};
+  Audience audience{.channel = channel.number, .label = channel.label, .epoch = epoch, .plain = {}, .filtered = {}};
   for (const auto& [number, filter] : channel.filters) {
     Audience::Filtered& one = audience.filtered.emplace_back();
     one.number = number;
@@ -235,44 +231,49 @@ Audience audience_of(const Channel& channel) {
 
 void Hub::Impl::committed(std::unique_ptr<Commit> one, PollOutcome outcome) {
   Channel* channel = find(one->channel);
-  if (channel == nullptr || outcome.kind != PollOutcome::Kind::committed) return finish(*one, outcome);
-  channel->repeatable.reset();
-  if (outcome.repeats_until)
-    channel->repeatable = Repeatable{.result = one->result,
-                                     .rules = std::move(one->rules),
-                                     .from = one->now,
-                                     .until = *outcome.repeats_until,
-                                     .skipped = outcome.skipped,
-                                     .repeated = outcome.repeated};
-  take_over(*channel, one->schedule, outcome, one->poll);
-  if (!outcome.events || outcome.events->events.empty()) return finish(*one, outcome);
-  Audience audience = audience_of(*channel);
-  if (!frames || work_of(*outcome.events, audience) <= limits.encoded_on_core) {
-    publish(one->channel, announcement_of(*outcome.events, audience), one->poll);
-    return finish(*one, outcome);
-  }
+  if (channel == nullptr || !outcome.events || outcome.events->events.empty()) return publish(*one, outcome, {});
+  Audience audience = audience_of(*channel, outcome.head.epoch);
+  if (!frames || work_of(*outcome.events, audience) <= limits.encoded_on_core)
+    return publish(*one, outcome, announcement_of(*outcome.events, audience));
+  // Who has read these events in the log already may resume behind them.
+  channel->committed = outcome.head.offset;
   frames->post([weak = weak_from_this(), loop = around.loop, audience = std::move(audience), one = std::move(one),
                 outcome = std::move(outcome)](const std::stop_token& stop) mutable {
     auto made = announcement_of(*outcome.events, audience, stop);
     if (stop.stop_requested()) return;
     loop.post([weak, made = std::move(made), one = std::move(one), outcome = std::move(outcome)]() mutable {
-      const auto self = weak.lock();
-      if (!self) return;
-      self->publish(one->channel, std::move(made), one->poll);
-      self->finish(*one, outcome);
+      if (const auto self = weak.lock()) self->publish(*one, outcome, std::move(made));
     });
   });
 }
 
-void Hub::Impl::finish(Commit& one, const PollOutcome& outcome) {
+void Hub::Impl::publish(Commit& one, const PollOutcome& outcome, std::optional<Announcement> made) {
+  Channel* channel = find(one.channel);
+  if (channel != nullptr && outcome.kind == PollOutcome::Kind::committed) take_over(*channel, one, outcome);
+  if (channel != nullptr && made) {
+    const auto announcement = std::make_shared<const Announcement>(std::move(*made));
+    for (const auto& [serve, counts] : channel->attached) threads.at(serve).announce(announcement);
+    if (around.log.writes(LogLevel::debug))
+      around.log.debug("pushed", {{"poll", one.poll},
+                                  {"channel", one.channel},
+                                  {"events", std::to_string(announcement->last - announcement->after)},
+                                  {"subscribers", std::to_string(channel->subscribers)}});
+  }
   one.done(outcome);
   // Found anew: when nobody wants the channel any more, the end of this poll was its end too.
   if (Channel* still_there = find(one.channel)) first_poll_done(*still_there);
 }
 
-void Hub::Impl::take_over(Channel& channel, const Schedule& schedule, const PollOutcome& outcome,
-                          const std::string& poll) {
-  channel.record.schedule = schedule;
+void Hub::Impl::take_over(Channel& channel, Commit& one, const PollOutcome& outcome) {
+  channel.repeatable.reset();
+  if (outcome.repeats_until)
+    channel.repeatable = Repeatable{.result = one.result,
+                                    .rules = std::move(one.rules),
+                                    .from = one.now,
+                                    .until = *outcome.repeats_until,
+                                    .skipped = outcome.skipped,
+                                    .repeated = outcome.repeated};
+  channel.record.schedule = one.schedule;
   channel.record.head = outcome.head;
   channel.record.first = outcome.first;
   channel.record.items = outcome.items;
@@ -280,25 +281,13 @@ void Hub::Impl::take_over(Channel& channel, const Schedule& schedule, const Poll
   std::erase_if(channel.snapshots, [](const auto& read) { return read.second.readers.empty(); });
   const std::size_t events = outcome.events ? outcome.events->events.size() : 0;
   if (around.log.writes(LogLevel::debug))
-    around.log.debug(events == 0 ? "unchanged" : "committed", {{"poll", poll},
+    around.log.debug(events == 0 ? "unchanged" : "committed", {{"poll", one.poll},
                                                                {"channel", channel.id.text},
                                                                {"events", std::to_string(events)},
                                                                {"position", to_text(outcome.head)}});
   if (events == 0) return;
   std::array<std::uint64_t, 3>& told = events_told[channel.id.fetcher];
   for (const Event& event : outcome.events->events) ++told.at(static_cast<std::size_t>(event.change.kind) - 1);
-}
-
-void Hub::Impl::publish(const std::string& id, Announcement made, const std::string& poll) {
-  const Channel* channel = find(id);
-  if (channel == nullptr) return;  // cannot be: it is polling
-  const auto announcement = std::make_shared<const Announcement>(std::move(made));
-  for (const auto& [serve, counts] : channel->attached) threads.at(serve).announce(announcement);
-  if (around.log.writes(LogLevel::debug))
-    around.log.debug("pushed", {{"poll", poll},
-                                {"channel", id},
-                                {"events", std::to_string(announcement->last - announcement->after)},
-                                {"subscribers", std::to_string(channel->subscribers)}});
 }
 
 void Hub::Impl::set_status(const ChannelId& id, const Status& status, bool transition) {

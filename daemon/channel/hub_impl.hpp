@@ -70,6 +70,7 @@ struct Channel {
   ChannelId id;
   std::shared_ptr<const std::string> label;
   ChannelRecord record;
+  std::uint64_t committed = 0;  // offset of the newest event, where that is not published yet
   Status status;
   std::map<ServeNumber, FormCounts> attached;  // those with a filter are counted in `filters`, too
   std::map<FilterNumber, SharedFilter> filters;
@@ -119,14 +120,12 @@ struct Hub::Impl : std::enable_shared_from_this<Hub::Impl> {
   // commit and publish
   void commit(const ChannelId& id, std::shared_ptr<const CommitRules> rules, std::string result,
               const Schedule& schedule, std::function<void(const PollOutcome&)> done, std::string poll);
-  // What commit() was asked for is done: takes over how things stand now, publishes, and ends the poll. Between these
-  // two there may be any work of core when there is much to encode. Whoever attaches meanwhile has the new head already
-  // and skips what is then published.
+  // What commit() was asked for is done: publishes, and ends the poll. When there is much to encode, any work of core
+  // may come before; until then the channel is to everybody what it was before the poll.
   struct Commit;
   void committed(std::unique_ptr<Commit> one, PollOutcome outcome);
-  void take_over(Channel& channel, const Schedule& schedule, const PollOutcome& outcome, const std::string& poll);
-  void publish(const std::string& id, Announcement made, const std::string& poll);
-  void finish(Commit& one, const PollOutcome& outcome);
+  void publish(Commit& one, const PollOutcome& outcome, std::optional<Announcement> made);
+  void take_over(Channel& channel, Commit& one, const PollOutcome& outcome);
   void set_status(const ChannelId& id, const Status& status, bool transition);
   void first_poll_done(Channel& channel);
   void keep(const ChannelId& id, const Schedule& schedule);

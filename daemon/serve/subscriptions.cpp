@@ -165,8 +165,7 @@ void Subscriptions::on_batch(Subscription& subscription, const Announcement& ann
   const std::size_t form = subscription.form.index();
   const bool plain = subscription.form.filter == 0;
   const auto* filtered = plain ? nullptr : announcement.find(subscription.form.filter);
-  // Every filter in use is in every announcement. Were one not, its subscribers would not be told what is not theirs,
-  // but read the log.
+  // What came into use while the events were being encoded has no frames: those read the log.
   static const Frames none;
   const Frames& bytes = plain ? announcement.frames[form] : filtered != nullptr ? filtered->frames[form] : none;
   const std::uint64_t told = filtered == nullptr ? announcement.last - announcement.after : filtered->told;

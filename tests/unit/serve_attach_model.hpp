@@ -31,10 +31,12 @@ struct Scenario {
   bool trim = false;     // at some time the log loses all events but the newest
   bool blocked = false;  // the client does not read at first
   bool again = false;    // it leaves and comes back
+  bool encodes = false;  // it takes core time to encode what it knows to be committed
+  bool alone = false;    // nobody else takes this form, so it is not encoded for one who comes in that time
 };
 
 // Steps that some part of the system may take next.
-enum class Step : std::uint8_t { commit, announce, status, trim, attach, serve, read, deliver, drain, leave };
+enum class Step : std::uint8_t { commit, encode, announce, status, trim, attach, serve, read, deliver, drain, leave };
 
 // Item `id` of each event: a few ids that come and change, so that snapshots differ from histories.
 inline std::string item_id(std::uint64_t offset) { return std::to_string(offset % 3); }

@@ -43,7 +43,7 @@ class Run {
     for (int i = 0; i < scenario.before; ++i) {
       commit();
       announced_ = committed_;
-      announced_batches_ = batches_;
+      announced_batches_ = encoded_batches_ = batches_;
     }
     if (scenario.blocked) block();
   }
@@ -62,8 +62,10 @@ class Run {
     const auto may = [&](bool condition, Step step) {
       if (condition) steps.push_back(step);
     };
-    may(batches_ < scenario_.batches.size(), Step::commit);
-    may(announced_batches_ < batches_, Step::announce);
+    const bool busy = scenario_.encodes && announced_batches_ < batches_;
+    may(batches_ < scenario_.batches.size() && !busy, Step::commit);
+    may(busy && encoded_batches_ < batches_, Step::encode);
+    may(announced_batches_ < (scenario_.encodes ? encoded_batches_ : batches_), Step::announce);
     may(scenario_.status && !status_told_, Step::status);
     may(scenario_.trim && !trimmed_ && committed_ > 0, Step::trim);
     may(!asked_, Step::attach);
@@ -79,6 +81,8 @@ class Run {
     switch (step) {
       case Step::commit:
         return commit();
+      case Step::encode:
+        return begin_encoding();
       case Step::announce:
         return announce();
       case Step::status:
@@ -136,6 +140,12 @@ class Run {
     committed_ += static_cast<std::uint64_t>(scenario_.batches[batches_]);
     ++batches_;
   }
+  // From here on core knows of the events. Who comes later is not encoded for, but may have read them in the log.
+  void begin_encoding() {
+    ++encoded_batches_;
+    known_ = committed_;
+    in_audience_ = attached_;
+  }
   void announce() {
     const auto last = announced_ + static_cast<std::uint64_t>(scenario_.batches[announced_batches_]);
     ++announced_batches_;
@@ -145,7 +155,7 @@ class Run {
     announcement->channel = number;
     announcement->after = after;
     announcement->last = last;
-    announcement->frames[0] = frames(after, last, {});
+    if (!scenario_.alone || in_audience_) announcement->frames[0] = frames(after, last, {});
     queue_.emplace_back([this, announcement] {
       wire_.loop.channels().announce(*announcement, wire_.loop.gates(), wire_.loop.stats());
     });
@@ -164,14 +174,15 @@ class Run {
     Attached attached{.channel = number,
                       .label = label_,
                       .head = {epoch, announced_},
-                      .resumed = scenario_.since && *scenario_.since <= announced_ && *scenario_.since + 1 >= first_,
+                      .resumed = scenario_.since && *scenario_.since <= std::max(announced_, known_) &&
+                                 *scenario_.since + 1 >= first_,
                       .cursor = scenario_.since.value_or(0),
                       .status = nullptr};
     resumed_ = attached.resumed;
     if (status_told_) {
       attached.status = frame(status_json().dump());
       heard_status_ = true;
-      status_at_ = announced_;
+      status_at_ = std::max(announced_, attached.resumed ? attached.cursor : 0);
     } else {
       heard_status_ = false;
     }
@@ -269,8 +280,10 @@ class Run {
       std::make_shared<const std::string>(channel_label(make_channel_id("news", {})));
   std::shared_ptr<Subscriptions> subscriptions_;
   std::size_t batches_ = 0;
+  std::size_t encoded_batches_ = 0;
   std::size_t announced_batches_ = 0;
   std::uint64_t committed_ = 0;
+  std::uint64_t known_ = 0;
   std::uint64_t announced_ = 0;
   std::uint64_t first_ = 1;
   std::uint64_t status_at_ = 0;
@@ -281,6 +294,7 @@ class Run {
   bool owed_ = false;  // it waits for a snapshot
   bool asked_ = false;
   bool attached_ = false;
+  bool in_audience_ = false;
   bool resumed_ = false;
   bool status_told_ = false;
   bool heard_status_ = false;
@@ -334,6 +348,13 @@ TEST_CASE("history, snapshot and live events in every order have neither gap nor
       {.name = "a slow reader of a snapshot", .batches = {2, 1}, .before = 1, .blocked = true},
       {.name = "a slow reader that resumes", .batches = {3, 1}, .before = 1, .since = 0, .blocked = true},
       {.name = "one that leaves and comes back", .batches = {1, 1}, .before = 1, .again = true},
+      {.name = "never polled, long to encode", .batches = {2, 1}, .encodes = true},
+      {.name = "a snapshot, long to encode", .batches = {2, 1}, .before = 1, .encodes = true},
+      {.name = "a resume before what is encoded", .batches = {2, 1, 1}, .before = 1, .since = 2, .encodes = true},
+      {.name = "a resume behind what is encoded", .batches = {2, 1, 1}, .before = 1, .since = 3, .encodes = true},
+      {.name = "a status meanwhile", .batches = {2, 1}, .before = 1, .since = 2, .status = true, .encodes = true},
+      {.name = "a status behind it", .batches = {2, 1}, .before = 1, .since = 3, .status = true, .encodes = true},
+      {.name = "not encoded for", .batches = {2, 1, 1}, .before = 1, .since = 2, .encodes = true, .alone = true},
   };
   Wire wire;
   std::size_t runs = 0;
