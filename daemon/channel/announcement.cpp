@@ -37,11 +37,16 @@ std::vector<Announcement::Filtered> filter(const EventBatch& batch, const Audien
   return filtered;
 }
 
+// Nanoseconds for each byte of the events, as measured on lists of 24,000 items of 1 KB.
+constexpr std::size_t encoding = 2;
+constexpr std::size_t compressing = 20;
+constexpr std::size_t reading = 4;
+constexpr std::size_t filtering = 1;
+
 std::size_t cost_of(const std::bitset<forms>& used) {
-  constexpr std::size_t compressing = 60;
   std::size_t cost = 0;
   for (std::size_t form = 0; form < forms; ++form)
-    if (used.test(form)) cost += form_at(form).framing == Framing::websocket_deflate ? compressing : 1;
+    if (used.test(form)) cost += form_at(form).framing == Framing::websocket_deflate ? compressing : encoding;
   return cost;
 }
 
@@ -60,15 +65,13 @@ Announcement announcement_of(const EventBatch& batch, const Audience& audience, 
   return announcement;
 }
 
-std::size_t work_of(const EventBatch& batch, const Audience& audience) {
-  constexpr std::size_t reading = 10;
-  constexpr std::size_t filtering = 5;
+std::chrono::nanoseconds work_of(const EventBatch& batch, const Audience& audience) {
   std::size_t cost = cost_of(audience.plain);
   if (!audience.filtered.empty()) cost += reading;
-  for (const Audience::Filtered& filter : audience.filtered) cost += filtering + cost_of(filter.used);
+  for (const Audience::Filtered& one : audience.filtered) cost += filtering + cost_of(one.used);
   std::size_t bytes = 0;
   for (const Event& event : batch.events) bytes += size_of(event.change);
-  return cost * bytes;
+  return std::chrono::nanoseconds(cost * bytes);
 }
 
 }  // namespace restream

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bitset>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -35,7 +36,7 @@ struct Audience {
 // is good for nothing.
 Announcement announcement_of(const EventBatch& batch, const Audience& audience, const std::stop_token& stop = {});
 
-// What that costs: about as much as copying so many bytes, of which a millisecond is good for some millions.
-std::size_t work_of(const EventBatch& batch, const Audience& audience);
+// How long that takes, about.
+std::chrono::nanoseconds work_of(const EventBatch& batch, const Audience& audience);
 
 }  // namespace restream

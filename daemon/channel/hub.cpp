@@ -314,7 +314,7 @@ Hub::Hub(Surroundings surroundings, HubLimits limits, std::vector<ChannelRecord>
   }
   impl_->forget_old();
 }
-// With its thread first: what that still does is for nobody.
+// Its thread first: jobs post to a loop that may be gone before the last that holds on to the Impl.
 Hub::~Hub() { impl_->frames.reset(); }
 
 void Hub::serve_on(std::vector<ServeThread> threads) { impl_->threads = std::move(threads); }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -32,9 +33,8 @@ struct HubLimits {
   std::size_t channels = 10000;
   std::size_t channels_per_address = 1000;
   Seconds forget{30 * 24 * 3600};
-  // A poll whose events take more than this to encode (work_of(), about a millisecond) leaves that to the frames
-  // thread.
-  std::size_t encoded_on_core = 4U << 20U;
+  // Events that take longer to encode (work_of()) are left to the frames thread.
+  std::chrono::nanoseconds encoded_on_core{1'000'000};
 };
 
 // What the hub asks of those who fetch. Called on core.

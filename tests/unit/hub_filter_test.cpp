@@ -102,7 +102,7 @@ Copy seen(const Copy& items, const Filter& filter) {
 
 TEST_CASE("Followers with filters have what the filter shows, live, from the log, in pieces, and by snapshot") {
   // Encoded on core, and on the frames thread.
-  World world({.encoded_on_core = GENERATE(HubLimits().encoded_on_core, 0U)});
+  World world({.encoded_on_core = GENERATE(HubLimits().encoded_on_core, 0ns)});
   std::mt19937 random(11);
   const auto below = [&random](std::uint32_t end) { return random() % end; };
   const std::vector<std::shared_ptr<const Filter>> filters = {
@@ -166,7 +166,7 @@ TEST_CASE("Followers with filters have what the filter shows, live, from the log
 }
 
 TEST_CASE("Those who ask for the same share one encoding, and what nobody uses is not encoded") {
-  World world({.encoded_on_core = GENERATE(HubLimits().encoded_on_core, 0U)});
+  World world({.encoded_on_core = GENERATE(HubLimits().encoded_on_core, 0ns)});
   const auto one = world.attach({}, {}, "a", Deliver::both, make_filter(std::vector<std::string>{"/a", "/b"}, {}));
   const auto same = world.attach({}, {}, "a", Deliver::both, make_filter(std::vector<std::string>{"/b", "/a"}, {}));
   const auto other = world.attach({}, {}, "a", Deliver::item, make_filter(std::vector<std::string>{"/a"}, {}));

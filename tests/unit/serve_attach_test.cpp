@@ -140,7 +140,8 @@ class Run {
     committed_ += static_cast<std::uint64_t>(scenario_.batches[batches_]);
     ++batches_;
   }
-  // From here on core knows of the events. Who comes later is not encoded for, but may have read them in the log.
+  // From here on core knows of the events. Who comes later may have read them in the log, and is encoded for only where
+  // somebody else takes the same form.
   void begin_encoding() {
     ++encoded_batches_;
     known_ = committed_;
